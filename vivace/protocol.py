@@ -1,0 +1,209 @@
+"""What gateway and engine say to each other: typed messages of token ids, never text.
+
+A frame is a 4-byte big-endian length followed by one msgpack-encoded message (msgspec tagged union). The two ends hold
+one connected Unix stream socket; its closing is the signal that the other side is gone.
+"""
+
+import struct
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+MAX_FRAME = 256 * 1024 * 1024  # bytes; a longer frame can only be a broken peer
+_LENGTH = struct.Struct(">I")
+
+
+class Sampling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the next token of one sequence is drawn. The result depends on nothing else in the batch."""
+
+    seed: int = 0  # uint32
+    temperature: float = 1.0  # 0 is greedy
+    top_k: int = 0  # 0: all
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0  # over prompt and output (CTRL, arXiv:1909.05858)
+    presence_penalty: float = 0.0  # over output only, as OpenAI defines it
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = {}
+    top_logprobs: int | None = None  # None: no logprobs; 0: of the drawn token only
+
+
+class Grammar(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A constraint on the output, in llguidance's grammar format.
+
+    `after`: the constraint starts behind the first occurrence of this token in the output (the end of reasoning);
+    None: with the first token.
+    """
+
+    source: str
+    after: int | None = None
+
+
+class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
+    """The first message to an engine process: what it serves and within which limits."""
+
+    model: str  # directory of the checkpoint
+    context: int  # tokens of prompt and output together
+    stop_ids: tuple[int, ...] = ()  # of the checkpoint; grammars end with one of them
+    max_batch: int = 0  # sequences decoded together; 0: by device
+    max_waiting: int = 256  # sequences queued behind them; one more is refused as overloaded
+    prefill_chunk: int = 0  # tokens; 0: by device
+    prefill_budget_ms: float = 50.0  # of one prefill chunk while others decode
+    dtype: str = "auto"  # float32, bfloat16, float16, or auto: float32 on a CPU, the checkpoint's elsewhere
+    log_level: str = "info"
+
+
+class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
+    id: str
+    prompt: list[int]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    stop_ids: tuple[int, ...] = ()
+    grammar: Grammar | None = None
+    priority: int = 0  # lower is served first
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    id: str
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    nonce: int
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Take no new work, finish what runs, then end the process."""
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading"):
+    """How far the weights are in memory, 0 to 1."""
+
+    fraction: float
+    note: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The model is resident. `weight_bytes`: memory its weights take as loaded."""
+
+    device: str
+    dtype: str
+    blas: str
+    weight_bytes: int
+    load_s: float
+    max_batch: int
+    notes: list[str] = []
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed"):
+    message: str
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """Prompt tokens in the cache so far (`done` of `total`), `cached` of them without computing."""
+
+    id: str
+    done: int
+    total: int
+    cached: int = 0
+
+
+class TokenLogprob(msgspec.Struct, frozen=True, array_like=True):
+    token: int
+    logprob: float
+    top: list[tuple[int, float]] = []  # best first
+
+
+class Tokens(msgspec.Struct, frozen=True, tag="tokens", omit_defaults=True):
+    """Generated ids, in order; a stop id is never among them. `logprobs`, if asked for, has one entry per id."""
+
+    id: str
+    ids: list[int]
+    logprobs: list[TokenLogprob] | None = None
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """Seconds: waiting in the queue, from admission to the first token, from there to the last."""
+
+    queue_s: float
+    prefill_s: float
+    decode_s: float
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    id: str
+    reason: Literal["stop", "length", "cancelled"]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int  # with the stop token, which is not in any Tokens
+    timings: Timings
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The request is over without an answer. `kind` is one of `vivace.errors.Kind`."""
+
+    id: str
+    kind: Literal["invalid_request", "prompt_too_long", "overloaded", "engine_failed"]
+    message: str
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong"):
+    """`steps` grows with every pass of the step loop; with `busy` and no growth the engine is stuck."""
+
+    nonce: int
+    steps: int
+    busy: bool
+    running: int
+    waiting: int
+    memory_bytes: int
+
+
+Message = TypeVar("Message")
+
+ToEngine = Load | Generate | Cancel | Ping | Drain
+FromEngine = Loading | Ready | LoadFailed | Progress | Tokens | Finished | Failed | Pong
+
+_encoder = msgspec.msgpack.Encoder()
+to_engine_decoder = msgspec.msgpack.Decoder(ToEngine)
+from_engine_decoder = msgspec.msgpack.Decoder(FromEngine)
+
+
+class ProtocolError(Exception):
+    """The bytes are no frame of this protocol: the connection cannot be used any further."""
+
+
+def encode(message: ToEngine | FromEngine) -> bytes:
+    """One frame."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader(Generic[Message]):
+    """Cuts a byte stream into messages, whatever the pieces it arrives in."""
+
+    def __init__(self, decoder: "msgspec.msgpack.Decoder[Message]") -> None:
+        self._decoder = decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """All messages that `data` completes.
+
+        Raises:
+            ProtocolError: a frame is longer than MAX_FRAME or is no message.
+        """
+        self._buffer += data
+        messages: list[Message] = []
+        at = 0
+        while len(self._buffer) - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, at)
+            if length > MAX_FRAME:
+                raise ProtocolError(f"a frame of {length} bytes; the limit is {MAX_FRAME}")
+            end = at + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            try:
+                messages.append(self._decoder.decode(memoryview(self._buffer)[at + _LENGTH.size : end]))
+            except msgspec.DecodeError as error:
+                raise ProtocolError(str(error)) from error
+            at = end
+        del self._buffer[:at]
+        return messages
