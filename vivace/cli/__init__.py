@@ -1,0 +1,62 @@
+"""The command line: one file per verb, imported when its verb is called and not before.
+
+`vivace --help` has to answer in under 0.3 s, so this file and what it imports stay free of pydantic, FastAPI,
+tokenizers and MLX.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from vivace.cli.errors import CliError
+from vivace.errors import VivaceError
+
+VERBS = {
+    "serve": "Serve a model on OpenAI's API.",
+    "chat": "Talk to a model in the terminal, or ask one question.",
+    "info": "Show what a model is and how much memory it takes.",
+    "doctor": "Check this machine and this installation.",
+    "parse": "Run a dialect on text from stdin.",
+    "config": "Show each setting, its value and where it came from.",
+    "version": "Show the versions of Vivace and of what it runs on.",
+}
+
+
+def _load(verb: str) -> Any:
+    """The real command of `vivace/cli/<verb>.py`, whose entry is called `command`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(verb)(importlib.import_module(f"vivace.cli.{verb}").command)
+    return typer.main.get_command(app)
+
+
+class _Verb(TyperCommand):
+    """Knows its name and one line of help; turns into the real command when it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return _load(str(self.name)).make_context(info_name, args, parent, **extra)
+
+
+root = TyperGroup(
+    name="vivace",
+    help="Vivace serves open models on your own machine. `vivace serve` starts; `vivace VERB --help` tells more.",
+    commands={verb: _Verb(name=verb, help=line) for verb, line in VERBS.items()},
+    no_args_is_help=True,
+)
+
+
+def main() -> None:
+    """Run the verb on the command line. What was foreseeable ends in one sentence and an exit code of 1 or 2."""
+    try:
+        root(prog_name="vivace")
+    except CliError as error:
+        _end(error.message, error.exit_code)
+    except VivaceError as error:
+        _end(error.message, 1)
+
+
+def _end(message: str, exit_code: int) -> None:
+    print(f"vivace: {message}", file=sys.stderr)
+    sys.exit(exit_code)
