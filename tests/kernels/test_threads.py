@@ -1,0 +1,42 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from vivace.kernels.threads import cgroup_quota, default_threads
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "self").write_text("12:cpu:/other\n0::/a/b\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({}, math.inf),
+        ({"a/b/cpu.max": "max 100000"}, math.inf),
+        ({"a/b/cpu.max": "150000 100000"}, 1.5),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000"}, 4.0),
+        ({"a/b/cpu.max": "800000 100000", "cpu.max": "200000 100000"}, 2.0),
+        ({"a/b/cpu.max": "nonsense"}, math.inf),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3.0),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, math.inf),
+    ],
+)
+def test_the_smallest_limit_of_all_enclosing_groups_holds(groups: Path, files: dict[str, str], quota: float) -> None:
+    for name, text in files.items():
+        (groups / name).parent.mkdir(exist_ok=True)
+        (groups / name).write_text(text)
+    assert cgroup_quota(groups, groups / "self") == quota
+
+
+def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
+    assert cgroup_quota(tmp_path, tmp_path / "missing") == math.inf
+
+
+def test_a_fraction_of_a_processor_still_gives_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivace.kernels.threads.cgroup_quota", lambda: 0.25)
+    assert default_threads() == 1
