@@ -1,0 +1,83 @@
+"""Drives a step loop by hand and collects what it sends."""
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import make_prompt_cache
+
+from vivace.engine.loop import Limits, Loop
+from vivace.engine.matcher import GrammarCompiler
+from vivace.engine.models import LoadedModel
+from vivace.engine.runner import Runner
+from vivace.protocol import Failed, Finished, FromEngine, Generate, Progress, Sampling, TokenLogprob, Tokens
+
+GREEDY = Sampling(temperature=0)
+
+
+class Harness:
+    def __init__(self, model: LoadedModel, tokenizer: Path = Path("missing"), stop_ids: tuple[int, ...] = (), **limits: Any):
+        runner = Runner(model)
+        self.probe = runner.probe()
+        values = {
+            "context": 2048,
+            "max_batch": 8,
+            "max_waiting": 16,
+            "chunk": 64,
+            "budget_s": 1e-9,
+            "vocab_size": self.probe.vocab_size,
+            "prefill_rate": self.probe.prefill_rate,
+        }
+        compiler = GrammarCompiler(tokenizer, self.probe.vocab_size, stop_ids)
+        self.loop = Loop(runner, compiler, Limits(**(values | limits)), self._collect)
+        self.tokens: dict[str, list[int]] = {}
+        self.logprobs: dict[str, list[TokenLogprob]] = {}
+        self.finished: dict[str, Finished] = {}
+        self.failed: dict[str, Failed] = {}
+        self.progress: dict[str, list[int]] = {}
+
+    def _collect(self, messages: list[FromEngine]) -> None:
+        for message in messages:
+            match message:
+                case Tokens():
+                    self.tokens.setdefault(message.id, []).extend(message.ids)
+                    self.logprobs.setdefault(message.id, []).extend(message.logprobs or [])
+                case Finished():
+                    self.finished[message.id] = message
+                case Failed():
+                    self.failed[message.id] = message
+                case Progress():
+                    self.progress.setdefault(message.id, []).append(message.done)
+
+    def submit(self, id: str, prompt: list[int], tokens: int = 16, sampling: Sampling = GREEDY, **more: Any) -> None:
+        self.loop.submit(Generate(id, prompt, tokens, sampling, **more))
+
+    def turn(self) -> None:
+        """Take the inbox and make one step."""
+        self.loop._take_inbox(block=False)
+        if self.loop._has_work():
+            self.loop.step()
+
+    def run(self, steps: int = 2000) -> None:
+        """Until nothing is left to do."""
+        self.turn()
+        while self.loop.busy:
+            assert (steps := steps - 1) > 0, "the loop does not come to an end"
+            self.turn()
+
+    def answer(self, prompt: list[int], tokens: int = 16, sampling: Sampling = GREEDY, **more: Any) -> list[int]:
+        """The output of one request on its own."""
+        self.submit("alone", prompt, tokens, sampling, **more)
+        self.run()
+        return self.tokens.pop("alone")
+
+
+def reference(model: LoadedModel, prompt: list[int], tokens: int) -> tuple[list[int], mx.array]:
+    """Greedy output of mlx-lm's own model and caches, whole prompt at once; and the last logits `[V]`."""
+    caches = make_prompt_cache(model.model)
+    logits = model.model(mx.array([prompt]), cache=caches)[0, -1]
+    output = []
+    for _ in range(tokens):
+        output.append(int(mx.argmax(logits).item()))
+        last, logits = logits, model.model(mx.array([output[-1:]]), cache=caches)[0, -1]
+    return output, last

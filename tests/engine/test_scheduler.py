@@ -1,0 +1,55 @@
+"""Plans: who is admitted, and which prompts the step's prefill budget goes to."""
+
+import pytest
+
+from vivace.engine.scheduler import MIN_CHUNK, Plan, View, Waiting, plan_step
+
+
+def view(*waiting: Waiting, **more) -> View:
+    values = {"decoding": 0, "max_batch": 4, "chunk": 512, "prefill_rate": 1000.0}
+    return View(waiting, **(values | more))
+
+
+def test_nothing_waits_nothing_is_planned():
+    assert plan_step(view()) == Plan()
+
+
+def test_a_prompt_is_admitted_and_gets_the_models_chunk_when_nobody_decodes():
+    assert plan_step(view(Waiting("a", 2000), prefill_rate=1e6)) == Plan(("a",), (("a", 512),))
+
+
+def test_the_chunk_shrinks_to_the_time_budget_while_others_decode():
+    assert plan_step(view(Waiting("a", 2000), decoding=1, budget_s=0.05, prefill_rate=2000.0)).prefill == (("a", 100),)
+
+
+def test_a_chunk_on_a_slow_machine_is_bounded_in_time_so_that_cancelling_is_quick():
+    assert plan_step(view(Waiting("a", 2000), idle_budget_s=0.5, prefill_rate=200.0)).prefill == (("a", 100),)
+
+
+def test_prefill_never_stops_however_slow_it_is():
+    plan = plan_step(view(Waiting("a", 2000), decoding=3, prefill_rate=1.0))
+    assert plan.prefill == (("a", MIN_CHUNK),)
+
+
+def test_short_prompts_share_one_step():
+    plan = plan_step(view(Waiting("a", 30), Waiting("b", 40), Waiting("c", 0)))
+    assert plan.prefill == (("c", 0), ("a", 30), ("b", 40))
+
+
+def test_a_full_batch_admits_nobody():
+    plan = plan_step(view(Waiting("a", 10), Waiting("b", 10, admitted=True), decoding=3))
+    assert plan == Plan((), (("b", 10),))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        (Waiting("long", 5000), Waiting("short", 50), "short"),
+        (Waiting("long", 5000, waited_s=6.0), Waiting("short", 50), "long"),
+        (Waiting("long", 5000, priority=-1), Waiting("short", 50), "long"),
+        (Waiting("old", 50, waited_s=1.0), Waiting("new", 50), "old"),
+    ],
+)
+def test_the_soonest_done_goes_first_unless_another_waited_as_long_as_it_needs(first, second, winner):
+    assert plan_step(view(first, second)).prefill[0][0] == winner
+    assert plan_step(view(second, first)).prefill[0][0] == winner

@@ -1,0 +1,107 @@
+"""The live KV of one sequence and layer: contiguous, without padding against other sequences.
+
+A slab answers to the verbs that mlx-lm's models use on their caches (`offset`, `make_mask`, `update_and_fetch`), so a
+model runs on it unmodified. Capacity grows geometrically in units of 256 tokens; a write is in place as long as nothing
+else refers to the arrays.
+
+A slab with a `window` keeps at least the last `window` tokens and is compacted when it holds 1,024 more: other than a
+ring buffer it can be rolled back (`offset -= n`) by up to that much.
+"""
+
+import mlx.core as mx
+from mlx_lm.models.base import create_causal_mask
+
+UNIT = 256  # tokens
+SLACK = 1024  # tokens that a windowed slab may hold beyond its window
+
+
+def _rounded(tokens: int) -> int:
+    return -(-tokens // UNIT) * UNIT
+
+
+class Slab:
+    """Keys and values `[1, H, capacity, D]` (or any other trailing layout that the model hands in).
+
+    Attributes:
+        offset: position of the next token, which is also the number of tokens seen.
+        window: tokens that attention looks back (its own included), or None for all.
+    """
+
+    def __init__(self, window: int | None = None) -> None:
+        self.window = window
+        self.offset = 0
+        self.keys: mx.array | None = None
+        self.values: mx.array | None = None
+        self._dropped = 0  # tokens that compaction has cut off at the front
+        self._reserve = 0
+
+    @property
+    def length(self) -> int:
+        """Tokens held."""
+        return self.offset - self._dropped
+
+    @property
+    def state(self) -> list[mx.array]:
+        """The arrays to evaluate."""
+        return [] if self.keys is None or self.values is None else [self.keys, self.values]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.state)
+
+    def reserve(self, tokens: int) -> None:
+        """Announce the length that is sure to come, so that growing there copies nothing."""
+        self._reserve = tokens if self.window is None else min(tokens, self.window + SLACK)
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
+        """Append `[1, H, n, D]`; the keys and values that these n queries may see."""
+        n = keys.shape[2]
+        self._make_room(n, keys, values)
+        assert self.keys is not None
+        assert self.values is not None
+        begin, end = self.length, self.length + n
+        self.keys[..., begin:end, :] = keys
+        self.values[..., begin:end, :] = values
+        self.offset += n
+        first = 0 if self.window is None else max(0, end - (self.window - 1 + n))
+        return self.keys[..., first:end, :], self.values[..., first:end, :]
+
+    def make_mask(self, n: int, return_array: bool = False, window_size: int | None = None) -> mx.array | str | None:
+        """The mask of the next n queries against what `update_and_fetch` will return; None when all may see all."""
+        visible = self.length + n
+        if self.window is not None:
+            visible = min(visible, self.window - 1 + n)
+        limit = window_size or self.window
+        if limit is not None and visible > limit:
+            return create_causal_mask(n, visible - n, window_size=limit)
+        if n == 1:
+            return None
+        return create_causal_mask(n, visible - n) if return_array else "causal"
+
+    def _make_room(self, n: int, keys: mx.array, values: mx.array) -> None:
+        if self.window is not None and self.length > self.window + SLACK:
+            self._compact()
+        need = self.length + n
+        if self.keys is not None and need <= self.keys.shape[2]:
+            return
+        held = 0 if self.keys is None else self.keys.shape[2]
+        capacity = _rounded(max(need, self._reserve, held + held // 2))
+        self.keys = self._grown(self.keys, keys, capacity)
+        self.values = self._grown(self.values, values, capacity)
+
+    def _grown(self, old: mx.array | None, like: mx.array, capacity: int) -> mx.array:
+        batch, heads, _, depth = like.shape
+        new = mx.zeros((batch, heads, capacity, depth), like.dtype)
+        if old is not None:
+            new[..., : self.length, :] = old[..., : self.length, :]
+        return new
+
+    def _compact(self) -> None:
+        assert self.window is not None
+        assert self.keys is not None
+        assert self.values is not None
+        cut = self.length - self.window
+        keep = slice(cut, self.length)
+        keys, values = self.keys[..., keep, :], self.values[..., keep, :]
+        self._dropped += cut
+        self.keys, self.values = mx.contiguous(keys), mx.contiguous(values)

@@ -1,0 +1,93 @@
+"""Grammar constraints (llguidance): which tokens may come next, and forced endings.
+
+Compiling can take a second for a large schema, so it happens on a worker thread while the prompt is prefilled; masks
+are computed on the host while the forward runs.
+"""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import llguidance
+import numpy as np
+from numpy.typing import NDArray
+
+from vivace.protocol import Grammar
+
+
+class GrammarError(Exception):
+    """The grammar cannot be compiled, or the output has left it; the message is llguidance's."""
+
+
+class Matcher:
+    """The constraint of one sequence.
+
+    With `after`, everything is free until that token has been seen; the grammar begins with the next one.
+    """
+
+    def __init__(self, matcher: llguidance.LLMatcher, after: int | None) -> None:
+        self._matcher = matcher
+        self._after = after
+
+    @property
+    def active(self) -> bool:
+        return self._after is None
+
+    @property
+    def complete(self) -> bool:
+        """Nothing but the end may follow."""
+        return self.active and bool(self._matcher.is_stopped())
+
+    def consume(self, token: int) -> None:
+        """Move past a generated token.
+
+        Raises:
+            GrammarError: the token is not allowed here.
+        """
+        if not self.active:
+            if token == self._after:
+                self._after = None
+            return
+        if not self._matcher.consume_token(token):
+            raise GrammarError(self._matcher.get_error() or f"token {token} is outside the grammar")
+
+    def fill(self, words: NDArray[np.int32]) -> None:
+        """Write the mask of allowed tokens, bit i of word w for token 32 w + i; `words` is int32 `[ceil(V / 32)]`."""
+        if not self.active:
+            words.fill(-1)
+            return
+        self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+        if self._matcher.is_error():
+            raise GrammarError(self._matcher.get_error())
+
+
+class GrammarCompiler:
+    """Compiles grammars for one tokenizer, off the engine thread."""
+
+    def __init__(self, model_path: Path, vocab_size: int, stop_ids: tuple[int, ...]) -> None:
+        self._path = model_path / "tokenizer.json"
+        self._vocab_size = vocab_size
+        self._stop_ids = list(stop_ids)
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammar")
+        self._lock = threading.Lock()
+        self._tokenizer: llguidance.LLTokenizer | None = None
+
+    def submit(self, grammar: Grammar) -> "Future[Matcher]":
+        """The future raises GrammarError for a grammar that does not compile."""
+        return self._pool.submit(self._compile, grammar)
+
+    def _compile(self, grammar: Grammar) -> Matcher:
+        matcher = llguidance.LLMatcher(self._load_tokenizer(), grammar.source, log_level=0)
+        if matcher.is_error():
+            raise GrammarError(matcher.get_error())
+        return Matcher(matcher, grammar.after)
+
+    def _load_tokenizer(self) -> llguidance.LLTokenizer:
+        with self._lock:
+            if self._tokenizer is None:
+                if not self._path.exists():
+                    raise GrammarError(f"{self._path.name} is missing: grammars need the fast tokenizer")
+                self._tokenizer = llguidance.LLTokenizer(
+                    str(self._path), n_vocab=self._vocab_size, eos_token=self._stop_ids or None
+                )
+            return self._tokenizer

@@ -1,0 +1,182 @@
+"""The one file that touches mlx-lm's insides: loading, and the seams through which our caches and kernels get in.
+
+Contact points, all of mlx-lm 0.32.2 (held by tests/engine/test_models.py):
+
+- `mlx_lm.utils.load_model`, `dequantize_model`. Importing `mlx_lm.utils` lowers the process's limit of open files
+  (`setrlimit(NOFILE, (2048, 4096))`): it is guarded.
+- Models take attention from the name `scaled_dot_product_attention` in their module, and the delta rule from
+  `gated_delta_update`. Both names are replaced in the loaded model modules: the first so that rows of a batch attend to
+  their own slabs, the second because mlx-lm has kernels for Metal only and loops over time elsewhere.
+- Layer caches come from `make_prompt_cache`; full and sliding-window ones become slabs.
+"""
+
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import psutil
+from mlx.utils import tree_flatten
+
+from vivace.engine.cache.ragged import RaggedRows, attend
+from vivace.engine.cache.slab import Slab
+from vivace.kernels import gated_delta
+
+_limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+_setrlimit = resource.setrlimit
+resource.setrlimit = lambda *_: None
+try:
+    from mlx_lm import utils as mlx_utils
+finally:
+    resource.setrlimit = _setrlimit
+
+from mlx_lm.models import base  # noqa: E402
+from mlx_lm.models import gated_delta as mlx_gated_delta  # noqa: E402
+from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache  # noqa: E402
+
+_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
+DEQUANTIZE_SHARE = 0.5  # of free memory that float32 weights may take before a CPU keeps them quantized
+LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress
+
+
+class LoadError(Exception):
+    """The checkpoint cannot be loaded; the message says why."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory. `vocab_size` is the width of its logits, which may exceed the tokenizer's vocabulary."""
+
+    model: nn.Module
+    dtype: str
+    weight_bytes: int
+    notes: list[str] = field(default_factory=list)
+
+    def make_caches(self, reserve: int) -> list[Any]:
+        """Empty layer caches of one sequence that will surely hold `reserve` tokens."""
+        return [_our_cache(cache, reserve) for cache in make_prompt_cache(self.model)]
+
+    def forward(self, tokens: mx.array, caches: list[Any]) -> mx.array:
+        """Logits `[B, T, V]` of `tokens` `[B, T]`."""
+        logits: mx.array = self.model(tokens, cache=caches)
+        return logits
+
+
+def on_cpu() -> bool:
+    return bool(mx.default_device() == mx.cpu)
+
+
+def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel:
+    """Load a checkpoint in mlx-lm's format or as plain Hugging Face safetensors.
+
+    `dtype` "auto" is float32 on a CPU, where half precision is 10 to 20 times slower, and the checkpoint's elsewhere.
+    `report` gets the loaded fraction, 0 to 1.
+
+    Raises:
+        LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
+    """
+    _install_seams()
+    try:
+        model, _ = mlx_utils.load_model(path, lazy=True)
+    except (FileNotFoundError, ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise LoadError(f"{path}: {error}") from error
+    _install_seams()  # the model's own module has been imported by now
+    notes: list[str] = []
+    target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
+    if on_cpu():
+        notes += _dequantize_if_it_fits(model)
+    if target is not None:
+        model.set_dtype(target)
+    model.eval()
+    weight_bytes = _materialise(model, report)
+    return LoadedModel(model, _name_of(model), weight_bytes, notes)
+
+
+def caches_in(cache: Any) -> list[Any]:
+    """The elementary caches of a layer."""
+    return [part for inner in cache.caches for part in caches_in(inner)] if isinstance(cache, CacheList) else [cache]
+
+
+def arrays_of(caches: list[Any]) -> list[mx.array]:
+    """All arrays that hold the state of `caches`."""
+    leaves = tree_flatten([part.state for cache in caches for part in caches_in(cache)])
+    return [leaf for _, leaf in leaves if isinstance(leaf, mx.array)]
+
+
+def _our_cache(cache: Any, reserve: int) -> Any:
+    """Slabs for the kinds that they can stand for; other caches stay mlx-lm's."""
+    if isinstance(cache, CacheList):
+        return CacheList(*(_our_cache(part, reserve) for part in cache.caches))
+    if type(cache) is KVCache:
+        slab = Slab()
+    elif type(cache) is RotatingKVCache and cache.keep == 0:
+        slab = Slab(window=cache.max_size)
+    else:
+        return cache
+    slab.reserve(reserve)
+    return slab
+
+
+_stock_attention = base.scaled_dot_product_attention
+_stock_gated_delta = mlx_gated_delta.gated_delta_update
+
+
+def _attention(
+    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: mx.array | None = None
+) -> mx.array:
+    if isinstance(keys, RaggedRows):
+        return attend(queries, keys, scale, sinks)
+    result: mx.array = _stock_attention(queries, keys, values, cache, scale, mask, sinks)
+    return result
+
+
+def _install_seams() -> None:
+    """Put our functions where the loaded model modules look theirs up."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("mlx_lm.models.")]
+    for module in modules:
+        if getattr(module, "scaled_dot_product_attention", None) is _stock_attention:
+            module.scaled_dot_product_attention = _attention  # type: ignore[attr-defined]
+        if getattr(module, "gated_delta_update", None) is _stock_gated_delta:
+            module.gated_delta_update = gated_delta.gated_delta_update  # type: ignore[attr-defined]
+
+
+def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
+    """On a CPU stock quantized matmuls are 3 to 100 times slower than dense float32 through a real BLAS."""
+    quantized = [m for _, m in model.named_modules() if hasattr(m, "bits") and hasattr(m, "scales")]
+    if not quantized:
+        return []
+    dense = sum(module.weight.size * 32 // module.bits for module in quantized) * 4
+    free = psutil.virtual_memory().available
+    if dense > DEQUANTIZE_SHARE * free:
+        need = f"{dense / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
+        return [f"weights stay quantized, which is slow on a CPU: in float32 they would take {need}"]
+    mlx_utils.dequantize_model(model)
+    return ["weights dequantized to float32"]
+
+
+def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
+    """Evaluate the parameters in groups; their bytes."""
+    arrays = [array for _, array in tree_flatten(model.parameters())]
+    total = sum(array.nbytes for array in arrays)
+    group: list[mx.array] = []
+    done = pending = 0
+    for array in arrays:
+        group.append(array)
+        pending += array.nbytes
+        if pending >= LOAD_GROUP:
+            mx.eval(group)
+            done, pending, group = done + pending, 0, []
+            report(done / max(total, 1))
+    mx.eval(group)
+    report(1.0)
+    return total
+
+
+def _name_of(model: nn.Module) -> str:
+    """The dtype of the activations: that of the largest floating-point parameter."""
+    floats = [a for _, a in tree_flatten(model.parameters()) if mx.issubdtype(a.dtype, mx.floating)]
+    return str(max(floats, key=lambda a: a.size).dtype).removeprefix("mlx.core.")

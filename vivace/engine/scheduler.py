@@ -1,0 +1,72 @@
+"""What one step contains: a pure function from a picture of the engine to a plan."""
+
+from dataclasses import dataclass
+
+MIN_CHUNK = 32  # tokens; below it the fixed cost of a forward dominates
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A sequence with prompt tokens to prefill. `waited_s` counts from its arrival."""
+
+    id: str
+    left: int
+    priority: int = 0
+    waited_s: float = 0.0
+    admitted: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """The engine at the beginning of a step.
+
+    decoding: rows that get one token each. prefill_rate: measured tokens/s. chunk: the model's best prefill chunk.
+    budget_s: time that prefill may take per step while others decode; idle_budget_s: while none does, which bounds how
+    long a cancellation waits.
+    """
+
+    waiting: tuple[Waiting, ...]
+    decoding: int
+    max_batch: int
+    chunk: int
+    prefill_rate: float
+    budget_s: float = 0.05
+    idle_budget_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`admit`: ids that get caches now. `prefill`: (id, tokens) in order; 0 tokens: nothing is left to prefill."""
+
+    admit: tuple[str, ...] = ()
+    prefill: tuple[tuple[str, int], ...] = ()
+
+
+def plan_step(view: View) -> Plan:
+    """Admit what fits, then fill the step's prefill budget, soonest done first.
+
+    The order is by client priority, then by the seconds a prompt still needs less the seconds it has waited: short ones
+    go first, and a long one that has waited for its own duration yields to no newcomer.
+    """
+    ranked = sorted(view.waiting, key=lambda w: (w.priority, w.left / max(view.prefill_rate, 1.0) - w.waited_s))
+    room = view.max_batch - view.decoding - sum(w.admitted for w in ranked)
+    admit = [w.id for w in ranked if not w.admitted][: max(room, 0)]
+    ready = [w for w in ranked if w.admitted or w.id in admit]
+    return Plan(tuple(admit), tuple(_fill(ready, _budget(view))))
+
+
+def _budget(view: View) -> int:
+    """Tokens to prefill in this step."""
+    seconds = view.budget_s if view.decoding else view.idle_budget_s
+    return max(MIN_CHUNK, min(view.chunk, int(view.prefill_rate * seconds)))
+
+
+def _fill(ready: list[Waiting], budget: int) -> list[tuple[str, int]]:
+    chunks: list[tuple[str, int]] = []
+    for sequence in ready:
+        if budget <= 0 and sequence.left > 0:
+            continue
+        tokens = min(sequence.left, budget)
+        budget -= tokens
+        chunks.append((sequence.id, tokens))
+    return chunks
