@@ -5,6 +5,7 @@ tokenizers and MLX.
 """
 
 import importlib
+import inspect
 import sys
 from typing import Any
 
@@ -28,8 +29,14 @@ VERBS = {
 def _load(verb: str) -> Any:
     """The real command of `vivace/cli/<verb>.py`, whose entry is called `command`."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(verb)(importlib.import_module(f"vivace.cli.{verb}").command)
+    entry = importlib.import_module(f"vivace.cli.{verb}").command
+    app.command(verb, help=_unwrapped(inspect.getdoc(entry) or ""))(entry)
     return typer.main.get_command(app)
+
+
+def _unwrapped(text: str) -> str:
+    """A docstring without the line breaks of its source: the terminal's width decides."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 class _Verb(TyperCommand):

@@ -1,0 +1,64 @@
+"""Answers on the terminal: thinking dimmed; plain text, and only the answer, when stdout is no terminal."""
+
+import os
+import re
+import sys
+from typing import TextIO
+
+from vivace.chat.events import ReasoningDelta, TextDelta
+
+DIM, RESET = "\x1b[2m", "\x1b[0m"
+# A model must not be able to move the cursor, set the title or write the clipboard.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def note(text: str) -> None:
+    """A remark of ours, apart from the answer."""
+    print(_dimmed(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+class AnswerPrinter:
+    """Prints the deltas of one answer as they come."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._to_terminal = self._out.isatty()
+        self._kind: type[ReasoningDelta | TextDelta] | None = None
+        self._last = ""
+
+    def show(self, delta: ReasoningDelta | TextDelta) -> None:
+        if not self._to_terminal:
+            self._write(delta.text if isinstance(delta, TextDelta) else "")
+            return
+        text = _CONTROL.sub("", delta.text)
+        if type(delta) is not self._kind:
+            text = text.lstrip("\n")
+        if not text:
+            return
+        self._begin(type(delta))
+        self._write(_dimmed(text, self._out) if isinstance(delta, ReasoningDelta) else text)
+        self._last = text[-1]
+
+    def finish(self) -> None:
+        """End the last line."""
+        if self._last != "\n":
+            self._write("\n")
+
+    def _begin(self, kind: type[ReasoningDelta | TextDelta]) -> None:
+        if self._kind is not None and kind is not self._kind:
+            self._write("\n" if self._last == "\n" else "\n\n")
+        self._kind = kind
+
+    def _write(self, text: str) -> None:
+        self._last = text[-1:] or self._last
+        self._out.write(text)
+        self._out.flush()
+
+
+def _dimmed(text: str, out: TextIO) -> str:
+    return f"{DIM}{text}{RESET}" if out.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def bold_prompt(text: str) -> str:
+    """For `input`: the marks \\x01 and \\x02 tell readline what takes no room on the line."""
+    return text if os.environ.get("NO_COLOR") else f"\x01\x1b[1m\x02{text}\x01{RESET}\x02"
