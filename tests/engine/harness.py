@@ -9,16 +9,17 @@ from mlx_lm.models.cache import make_prompt_cache
 from vivace.engine.loop import Limits, Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import LoadedModel
-from vivace.engine.runner import Runner
+from vivace.engine.probe import probe
 from vivace.protocol import Failed, Finished, FromEngine, Generate, Progress, Sampling, TokenLogprob, Tokens
 
 GREEDY = Sampling(temperature=0)
 
 
 class Harness:
-    def __init__(self, model: LoadedModel, tokenizer: Path = Path("missing"), stop_ids: tuple[int, ...] = (), **limits: Any):
-        runner = Runner(model)
-        self.probe = runner.probe()
+    def __init__(
+        self, model: LoadedModel, tokenizer: Path = Path("missing"), stop_ids: tuple[int, ...] = (), **limits: Any
+    ):
+        runner, self.probe = probe(model)
         values = {
             "context": 2048,
             "max_batch": 8,

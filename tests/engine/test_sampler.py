@@ -27,7 +27,10 @@ def expected(sampling: Sampling) -> np.ndarray:
 
 
 def frequencies(sampling: Sampling) -> np.ndarray:
-    rows = [Sampling(**{f: getattr(sampling, f) for f in ("temperature", "top_k", "top_p", "min_p")}, seed=i) for i in range(ROWS)]
+    rows = [
+        Sampling(**{f: getattr(sampling, f) for f in ("temperature", "top_k", "top_p", "min_p")}, seed=i)
+        for i in range(ROWS)
+    ]
     logits = mx.broadcast_to(mx.array(LOGITS), (ROWS, VOCAB))
     tokens = draw(logits, logits, rows, [0] * ROWS).tokens
     return np.bincount(np.array(tokens), minlength=VOCAB) / ROWS

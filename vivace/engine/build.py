@@ -16,7 +16,8 @@ import mlx.core as mx  # noqa: E402
 from vivace.engine.loop import Limits, Loop  # noqa: E402
 from vivace.engine.matcher import GrammarCompiler  # noqa: E402
 from vivace.engine.models import LoadedModel, LoadError, load, on_cpu  # noqa: E402
-from vivace.engine.runner import Probe, Runner  # noqa: E402
+from vivace.engine.probe import Probe, probe  # noqa: E402
+from vivace.engine.runner import Runner  # noqa: E402
 from vivace.protocol import FromEngine, Load, Loading, Ready  # noqa: E402
 
 log = logging.getLogger("vivace.engine")
@@ -37,13 +38,12 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
     _prepare_device()
     model = load(Path(request.model), request.dtype, lambda done: emit([Loading(done * 0.9, "reading weights")]))
     emit([Loading(0.9, "first forward")])
-    runner = Runner(model)
-    probe = runner.probe()
-    loop = _loop(request, runner, probe, emit)
+    runner, found = probe(model)
+    loop = _loop(request, runner, found, emit)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    return loop, _ready(request, model, probe, monotonic() - started)
+    return loop, _ready(request, model, found, monotonic() - started)
 
 
 def _prepare_device() -> None:
@@ -56,27 +56,27 @@ def _prepare_device() -> None:
         return
     wired = mx.device_info().get("max_recommended_working_set_size")
     if wired:
-        mx.set_wired_limit(wired)
+        mx.set_wired_limit(int(wired))
 
 
-def _loop(request: Load, runner: Runner, probe: Probe, emit: Emit) -> Loop:
+def _loop(request: Load, runner: Runner, found: Probe, emit: Emit) -> Loop:
     limits = Limits(
         context=request.context,
         max_batch=request.max_batch or (CPU_BATCH if on_cpu() else GPU_BATCH),
         max_waiting=request.max_waiting,
         chunk=request.prefill_chunk or (CPU_CHUNK if on_cpu() else GPU_CHUNK),
         budget_s=request.prefill_budget_ms / 1000,
-        vocab_size=probe.vocab_size,
-        prefill_rate=probe.prefill_rate,
+        vocab_size=found.vocab_size,
+        prefill_rate=found.prefill_rate,
     )
-    compiler = GrammarCompiler(Path(request.model), probe.vocab_size, request.stop_ids)
+    compiler = GrammarCompiler(Path(request.model), found.vocab_size, request.stop_ids)
     return Loop(runner, compiler, limits, emit)
 
 
-def _ready(request: Load, model: LoadedModel, probe: Probe, load_s: float) -> Ready:
+def _ready(request: Load, model: LoadedModel, found: Probe, load_s: float) -> Ready:
     notes = list(model.notes)
-    if not probe.shared:
-        notes.append(f"rows are decoded one by one: {probe.reason}")
+    if found.unshared:
+        notes.append(f"rows are decoded one by one: {found.unshared}")
     for note in notes:
         log.info("%s", note)
     log.info("BLAS: %s", BLAS)

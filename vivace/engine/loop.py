@@ -249,7 +249,7 @@ class Loop:
             return
         rows, drawn = self._pending
         self._pending = None
-        tokens = drawn.tokens.tolist()
+        tokens = drawn.token_ids()
         logprobs = drawn.logprobs_of_rows() if drawn.logprobs else {}
         messages: list[FromEngine] = []
         for i, (sequence, token) in enumerate(zip(rows, tokens, strict=True)):

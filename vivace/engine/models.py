@@ -161,7 +161,7 @@ def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
 def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
     """Evaluate the parameters in groups; their bytes."""
     arrays = [array for _, array in tree_flatten(model.parameters())]
-    total = sum(array.nbytes for array in arrays)
+    total: int = sum(array.nbytes for array in arrays)
     group: list[mx.array] = []
     done = pending = 0
     for array in arrays:

@@ -8,6 +8,7 @@ log-probability plus Gumbel noise), so no cumulative sum over the vocabulary is 
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
+from typing import cast
 
 import mlx.core as mx
 
@@ -29,13 +30,18 @@ class Drawn:
     def arrays(self) -> list[mx.array]:
         return [self.tokens, *(array for _, *arrays in self.logprobs for array in arrays)]
 
+    def token_ids(self) -> list[int]:
+        """Waits for the device."""
+        return cast("list[int]", self.tokens.tolist())
+
     def logprobs_of_rows(self) -> dict[int, TokenLogprob]:
         """Waits for the device. The alternatives are sorted, best first."""
         result = {}
-        tokens = self.tokens.tolist()
+        tokens = self.token_ids()
         for row, drawn, ids, values in self.logprobs:
-            top = sorted(zip(ids.tolist(), values.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
-            result[row] = TokenLogprob(tokens[row], drawn.item(), top)
+            pairs = zip(cast("list[int]", ids.tolist()), cast("list[float]", values.tolist()), strict=True)
+            top = sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+            result[row] = TokenLogprob(tokens[row], cast("float", drawn.item()), top)
         return result
 
 

@@ -6,7 +6,7 @@ dense `ArraysCache` `[B, ...]`, regathered only when the membership changes.
 """
 
 from collections.abc import Sequence as Seq
-from typing import Any, cast
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import ArraysCache, CacheList
@@ -110,7 +110,7 @@ class BatchCaches:
         if isinstance(first, Slab):
             return first if len(members) == 1 else RaggedKV(members, self._positions)
         if isinstance(first, ArraysCache):
-            return _regather(cast("ArraysCache | None", old), kept, joining)
+            return _regather(old, kept, joining)
         if isinstance(first, CacheList):
             parts = [
                 self._layer([m[i] for m in members], [j[i] for j in joining], old[i] if old is not None else None, kept)
@@ -122,7 +122,7 @@ class BatchCaches:
 
 def _regather(old: ArraysCache | None, kept: list[int], joining: list[ArraysCache]) -> ArraysCache:
     """Rows `kept` of `old`, then `joining`: dense `[B, ...]` arrays, a row without state as zeros."""
-    batch = ArraysCache((old or joining[0]).cache.__len__())
+    batch = ArraysCache(len((old or joining[0]).cache))
     if old is not None:
         batch.cache = [None if array is None else array[mx.array(kept)] for array in old.cache]
     elif joining:

@@ -19,6 +19,12 @@ def _rounded(tokens: int) -> int:
     return -(-tokens // UNIT) * UNIT
 
 
+def _causal_mask(n: int, before: int, window: int | None) -> mx.array:
+    """Boolean `[n, before + n]`: which keys each of n queries sees."""
+    mask: mx.array = create_causal_mask(n, before, window_size=window)
+    return mask
+
+
 class Slab:
     """Keys and values `[1, H, capacity, D]` (or any other trailing layout that the model hands in).
 
@@ -73,10 +79,10 @@ class Slab:
             visible = min(visible, self.window - 1 + n)
         limit = window_size or self.window
         if limit is not None and visible > limit:
-            return create_causal_mask(n, visible - n, window_size=limit)
+            return _causal_mask(n, visible - n, limit)
         if n == 1:
             return None
-        return create_causal_mask(n, visible - n) if return_array else "causal"
+        return _causal_mask(n, visible - n, None) if return_array else "causal"
 
     def _make_room(self, n: int, keys: mx.array, values: mx.array) -> None:
         if self.window is not None and self.length > self.window + SLACK:
