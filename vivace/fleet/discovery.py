@@ -70,7 +70,7 @@ def locate(model: str, *, hub_cache: Path | None = None) -> ModelSource:
     if model == EMBEDDED:
         return ModelSource("embedded", EMBEDDED, checked(embedded_model_path()))
     path = Path(model).expanduser()
-    if path.exists():
+    if model and path.exists():
         return _local(model, path)
     if _HUB_ID.fullmatch(model):
         return ModelSource("hub", model, _cached(model, hub_cache), model, (model.split("/")[1],))
@@ -94,9 +94,11 @@ def checked(directory: Path) -> Path:
 
 def usable(filenames: list[str]) -> str | None:
     """Why a repository with these files at its top level cannot be served, or None if it can."""
-    if "config.json" in filenames and any(Path(name).match("model*.safetensors") for name in filenames):
+    weights = any(Path(name).match("model*.safetensors") for name in filenames)
+    if weights and "config.json" in filenames:
         return None
-    return _other_format(filenames) or "it has no config.json with model*.safetensors beside it"
+    advice = None if weights else _other_format(filenames)
+    return advice or "it has no config.json with model*.safetensors beside it"
 
 
 def _local(model: str, path: Path) -> ModelSource:
@@ -185,11 +187,21 @@ def _shard_fault(path: Path) -> str | None:
             header = json.loads(file.read(length)) if length <= _MAX_HEADER else None
         except ValueError:
             header = None
-    if not isinstance(header, dict):
+    end = _end_of_data(header)
+    if end is None:
         return "is no safetensors file or is cut off"
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    expected, actual = 8 + length + max(ends, default=0), path.stat().st_size
+    expected, actual = 8 + length + end, path.stat().st_size
     return None if actual >= expected else f"is cut off ({actual:,} of {expected:,} bytes)"
+
+
+def _end_of_data(header: Any) -> int | None:
+    """Bytes of all tensors that a safetensors header describes, or None if it is no such header."""
+    try:
+        return max(
+            (int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"), default=0
+        )
+    except (AttributeError, TypeError, KeyError, IndexError, ValueError):
+        return None
 
 
 def _other_format(filenames: list[str]) -> str | None:

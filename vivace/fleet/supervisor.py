@@ -118,7 +118,7 @@ class Supervisor:
 
     async def _take_over(self) -> EngineProcess | None:
         """End the supervision, so that nothing is restarted; the process, if there is one, is the caller's to end."""
-        self._set(EngineStatus("stopped", message="The engine was stopped."))
+        self._set(EngineStatus("stopped", message="The engine was stopped.", restarts=self.status.restarts))
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
