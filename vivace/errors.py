@@ -16,6 +16,7 @@ Kind = Literal[
     "rate_limited",
     "overloaded",  # the queue is full, or the model is still loading: try again
     "engine_failed",  # the engine died or stalled under this request
+    "internal",  # a bug of ours; the log has it
 ]
 
 

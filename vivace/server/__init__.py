@@ -1,0 +1,1 @@
+"""The gateway: routes, keys, limits, streams. Wires translate client APIs; `generation` asks the models."""

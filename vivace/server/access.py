@@ -1,0 +1,77 @@
+"""Outermost around every request: its id, its log line, and the net under unexpected exceptions."""
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vivace.server.errors import error_response, internal_error
+
+log = logging.getLogger("vivace.server")
+
+_SANE_ID = re.compile(r"[\w.:\-]{1,128}", re.ASCII)
+QUIET_PATHS = frozenset({"/health", "/ready"})  # polled every second by some; logged at debug
+
+
+def request_id(scope: Scope) -> str:
+    """The id in the `x-request-id` header of the reply and in the log."""
+    return str(scope["state"]["request_id"])
+
+
+def note_tokens(scope: Scope, completion_tokens: int) -> None:
+    """For the log line: how long the answer was."""
+    scope["state"]["tokens"] = completion_tokens
+
+
+class Access:
+    """Middleware. `scope["state"]` gets `request_id`; whoever answers may put `tokens` there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await _Exchange(scope, send).run(self.app, receive)
+
+
+class _Exchange:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self._send = send
+        self.status: int | None = None
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.id = given if _SANE_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = self.id
+
+    async def run(self, app: ASGIApp, receive: Receive) -> None:
+        began = time.perf_counter()
+        try:
+            await app(self.scope, receive, self.send)
+        except ClientDisconnect:
+            self.scope["state"]["left"] = True
+        except Exception:
+            log.exception("request %s failed", self.id)
+            if self.status is None:
+                await error_response(internal_error(self.id))(self.scope, receive, self.send)
+        finally:
+            self._log_line(time.perf_counter() - began)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["x-request-id"] = self.id
+        await self._send(message)
+
+    def _log_line(self, seconds: float) -> None:
+        scope, state = self.scope, self.scope["state"]
+        level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+        tokens = f" {state['tokens']} tokens" if "tokens" in state else ""
+        left = " client left" if state.get("left") else ""
+        status = self.status or "-"
+        log.log(level, "%s %r %s %.0f ms%s%s", scope["method"], scope["path"], status, seconds * 1e3, tokens, left)

@@ -1,0 +1,221 @@
+"""The one bridge from requests to engines: a prepared conversation goes in, events of n choices come out."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Literal, cast
+
+from vivace import protocol
+from vivace.chat import events
+from vivace.chat.checkpoint import Prepared
+from vivace.chat.conversation import Conversation, Options
+from vivace.chat.text_stream import TextStream
+from vivace.errors import VivaceError
+from vivace.fleet import EngineClient, Fleet, ModelCard, Resident
+
+log = logging.getLogger("vivace.server")
+
+Batch = list[events.Event]
+
+
+class Generation:
+    """Answers conversations with whatever model they name."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def cards(self) -> list[ModelCard]:
+        return self._fleet.cards()
+
+    async def begin(self, model: str | None, conversation: Conversation, options: Options) -> "Answer":
+        """Everything that can refuse a request, and nothing that costs the engine anything.
+
+        Raises:
+            VivaceError: unknown model, still loading, a conversation that the model cannot take, a prompt too long.
+        """
+        resident = await self._fleet.resident(model or self._fleet.cards()[0].id)
+        prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
+        room = resident.context - len(prepared.token_ids)
+        if room <= 0:
+            raise _too_long(len(prepared.token_ids), resident.context)
+        return Answer(resident, prepared, options, min(options.max_tokens or room, room))
+
+
+def _too_long(prompt_tokens: int, context: int) -> VivaceError:
+    return VivaceError(
+        "prompt_too_long",
+        f"The prompt has {prompt_tokens} tokens, and the model's context of {context} tokens must hold prompt and "
+        "answer. Shorten the messages.",
+        param="messages",
+    )
+
+
+class Answer:
+    """`options.n` choices for one prompt, generated side by side."""
+
+    def __init__(self, resident: Resident, prepared: Prepared, options: Options, max_tokens: int) -> None:
+        self.model = resident.id
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        self._choices = [
+            _Choice(resident.engine, request, resident.chat.stream(prepared))
+            for request in _requests(prepared, options.n, seed, max_tokens)
+        ]
+
+    async def batches(self) -> AsyncGenerator[tuple[int, Batch], None]:
+        """(index of the choice, events) as they happen, until all have finished or one has failed.
+
+        Closing it cancels what still runs in the engine.
+        """
+        source = _alone(self._choices[0]) if len(self._choices) == 1 else _side_by_side(self._choices)
+        async with aclosing(source):
+            async for index, batch in source:
+                yield index, batch
+                if isinstance(batch[-1], events.Failed):
+                    return
+
+
+def _requests(prepared: Prepared, n: int, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
+    name = secrets.token_hex(8)
+    for index in range(n):
+        yield protocol.Generate(
+            id=f"{name}-{index}",
+            prompt=prepared.token_ids,
+            max_tokens=max_tokens,
+            sampling=prepared.sampling((seed + index) % 2**32),
+            stop_ids=prepared.stop_ids,
+            grammar=prepared.grammar,
+        )
+
+
+async def _alone(choice: "_Choice") -> AsyncGenerator[tuple[int, Batch], None]:
+    """No task and no queue between the engine's message and the client's chunk."""
+    async with aclosing(choice.batches()) as batches:
+        async for batch in batches:
+            yield 0, batch
+
+
+async def _side_by_side(choices: list["_Choice"]) -> AsyncGenerator[tuple[int, Batch], None]:
+    queue: asyncio.Queue[tuple[int, Batch | None]] = asyncio.Queue(2 * len(choices))
+    tasks = [asyncio.create_task(_pump(index, choice, queue)) for index, choice in enumerate(choices)]
+    try:
+        running = len(tasks)
+        while running:
+            index, batch = await queue.get()
+            if batch is None:
+                running -= 1
+            else:
+                yield index, batch
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pump(index: int, choice: "_Choice", queue: "asyncio.Queue[tuple[int, Batch | None]]") -> None:
+    async with aclosing(choice.batches()) as batches:
+        async for batch in batches:
+            await queue.put((index, batch))
+    await queue.put((index, None))
+
+
+class _Clock:
+    """Timings as the gateway sees them, for answers that a stop string ends before the engine tells its own."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._admitted: float | None = None
+        self._first: float | None = None
+        self._last = self._began
+
+    def admission(self) -> None:
+        if self._admitted is None:
+            self._admitted = time.perf_counter()
+
+    def token(self) -> None:
+        self._last = time.perf_counter()
+        if self._first is None:
+            self._first = self._last
+
+    def timings(self) -> events.Timings:
+        first = self._last if self._first is None else self._first
+        admitted = first if self._admitted is None else self._admitted
+        return events.Timings(admitted - self._began, first - admitted, self._last - first)
+
+
+class _Choice:
+    """One sequence in the engine and the text it becomes."""
+
+    def __init__(self, engine: EngineClient, request: protocol.Generate, text: TextStream) -> None:
+        self._engine = engine
+        self._request = request
+        self._text = text
+        self._clock = _Clock()
+        self._cached_tokens = 0
+        self._completion_tokens = 0
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Non-empty batches; the last one ends with exactly one Finished or Failed."""
+        try:
+            async with aclosing(self._messages()) as messages:
+                async for message in messages:
+                    batch = self._events(message)
+                    if batch:
+                        yield batch
+                        if isinstance(batch[-1], events.Finished | events.Failed):
+                            return
+        except Exception:
+            log.exception("answer %s failed in the gateway", self._request.id)
+            yield [events.Failed("internal", f"An unexpected error; the server's log has it under {self._request.id}.")]
+        else:
+            yield [events.Failed("engine_failed", "The engine ended the answer without a word.")]
+
+    def _messages(self) -> AsyncGenerator[protocol.FromEngine, None]:
+        return cast("AsyncGenerator[protocol.FromEngine, None]", self._engine.generate(self._request))
+
+    def _events(self, message: protocol.FromEngine) -> Batch:
+        match message:
+            case protocol.Tokens():
+                return self._tokens(message)
+            case protocol.Progress():
+                return self._progress(message)
+            case protocol.Finished():
+                return self._finished(message)
+            case protocol.Failed():
+                return [events.Failed(message.kind, message.message)]
+        return []
+
+    def _progress(self, message: protocol.Progress) -> Batch:
+        self._clock.admission()
+        self._cached_tokens = message.cached
+        return [events.Progress(message.done, message.total, message.cached)]
+
+    def _tokens(self, message: protocol.Tokens) -> Batch:
+        self._clock.token()
+        self._completion_tokens += len(message.ids)
+        batch = self._text.feed(message.ids, message.logprobs)
+        return batch if self._text.stopped_by is None else batch + self._cut_short()
+
+    def _cut_short(self) -> Batch:
+        """A stop string has ended the answer: the engine, which knows no text, is not asked any further."""
+        usage = self._usage(len(self._request.prompt), self._cached_tokens, self._completion_tokens)
+        return self._ending("stop", usage, self._clock.timings())
+
+    def _finished(self, message: protocol.Finished) -> Batch:
+        if message.reason == "cancelled":
+            return [events.Failed("engine_failed", "The answer was cut short: the server is shutting down.")]
+        usage = self._usage(message.prompt_tokens, message.cached_tokens, message.completion_tokens)
+        timings = events.Timings(message.timings.queue_s, message.timings.prefill_s, message.timings.decode_s)
+        return self._ending(message.reason, usage, timings)
+
+    def _ending(self, reason: Literal["stop", "length"], usage: events.Usage, timings: events.Timings) -> Batch:
+        rest = self._text.finish(reason)
+        if self._text.stopped_by is not None:  # perhaps only in what was held back until now
+            reason = "stop"
+        called = reason == "stop" and self._text.called_tools
+        return [*rest, events.Finished("tool_calls" if called else reason, usage, timings, self._text.stopped_by)]
+
+    def _usage(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> events.Usage:
+        return events.Usage(prompt_tokens, completion_tokens, cached_tokens, self._text.reasoning_tokens)
