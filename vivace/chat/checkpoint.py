@@ -1,0 +1,184 @@
+"""A checkpoint's way with text: conversations become token ids, token ids become events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tokenizers import Tokenizer
+
+from vivace import protocol
+from vivace.chat.conversation import Conversation, Options, Tool
+from vivace.chat.detokenizer import TokenTable
+from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS, choose
+from vivace.chat.dialects.answer import AnswerParser
+from vivace.chat.facts import Checkpoint, CheckpointError
+from vivace.chat.grammar import GrammarBuilder, Start
+from vivace.chat.guard import MarkerGuard
+from vivace.chat.template import ChatTemplate, template_kwargs, template_messages, template_tools
+from vivace.chat.text_stream import TextStream
+from vivace.errors import invalid
+
+__all__ = ["ChatModel", "Checkpoint", "CheckpointError", "Prepared"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A conversation ready for the engine.
+
+    Attributes:
+        text: the rendered prompt, `token_ids` its tokens.
+        reasoning_open: the prompt ends inside reasoning.
+        grammar: what constrains the output; `relaxed` says which parts of a schema it does not hold.
+        stop_ids: tokens that end the answer; `stop`: strings that do.
+        tools: those that the model was offered.
+    """
+
+    text: str
+    token_ids: list[int]
+    reasoning_open: bool
+    grammar: protocol.Grammar | None
+    stop_ids: tuple[int, ...]
+    stop: tuple[str, ...]
+    tools: tuple[Tool, ...]
+    relaxed: tuple[str, ...]
+    neutral_sampling: protocol.Sampling
+
+    def sampling(self, seed: int) -> protocol.Sampling:
+        """How tokens are drawn, with this seed (any integer; its low 32 bits count)."""
+        return msgspec.structs.replace(self.neutral_sampling, seed=seed % 2**32)
+
+
+class ChatModel:
+    """Template, tokenizer and dialects of one checkpoint. Thread-safe; `prepare` is pure CPU work.
+
+    Attributes:
+        tool_dialect, reasoning_dialect: names in the registries of chat/dialects.
+        dialect_reasons: "tool" and "reasoning" → why each was chosen.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer, tool_dialect: str, reasoning_dialect: str) -> None:
+        self.checkpoint = checkpoint
+        self.tokenizer = tokenizer
+        added = {token.content: i for i, token in tokenizer.get_added_tokens_decoder().items()}
+        template_text = checkpoint.tool_template or checkpoint.chat_template
+        choice = choose(template_text, added, tool_dialect, reasoning_dialect)
+        self.tool_dialect, self.reasoning_dialect = choice.tool, choice.reasoning
+        self.dialect_reasons: Mapping[str, str] = choice.reasons
+        self._tools = _known(TOOL_DIALECTS, choice.tool, "tool_dialect")
+        self._reasoning = _known(REASONING_DIALECTS, choice.reasoning, "reasoning_dialect")
+        markers = {*self._tools.markers, *self._reasoning.markers}
+        self._marker_ids = {text: i for text, i in added.items() if text in markers}
+        self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
+        self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
+        self._guard = MarkerGuard(tokenizer, added, kept=self._reasoning.markers)
+        self._template = _template(checkpoint, checkpoint.chat_template)
+        self._tool_template = _template(checkpoint, checkpoint.tool_template) or self._template
+
+    @classmethod
+    def load(cls, path: Path, *, tool_dialect: str = "auto", reasoning_dialect: str = "auto") -> "ChatModel":
+        """Reads everything but the weights.
+
+        Raises:
+            CheckpointError: a file is missing or makes no sense, or no dialect has the given name.
+        """
+        return cls(Checkpoint.read(path), read_tokenizer(path), tool_dialect, reasoning_dialect)
+
+    def prepare(self, conversation: Conversation, options: Options) -> Prepared:
+        """Renders and tokenizes a conversation and resolves how it is answered.
+
+        Raises:
+            VivaceError: the template refuses the conversation, a schema is invalid, a text is no Unicode.
+        """
+        tools = conversation.tools if conversation.tool_choice.mode != "none" else ()
+        template = self._tool_template if tools else self._template
+        if template is None:
+            raise invalid("This model has no chat template: it completes text, but does not chat.", "model")
+        messages = template_messages(conversation, template.system)
+        messages, offered, guard = self._guard.protect(messages, template_tools(tools))
+        prompt = template.render(messages, offered, template_kwargs(options))
+        _check_unicode(prompt)
+        start = self._start(prompt)
+        grammar, relaxed = self._grammars.build(conversation, start)
+        return Prepared(
+            text=prompt.replace(guard, "") if guard else prompt,
+            token_ids=self._guard.encode(prompt, guard),
+            reasoning_open=start.reasoning_open,
+            grammar=grammar,
+            stop_ids=self.checkpoint.stop_ids,
+            stop=options.stop,
+            tools=tools,
+            relaxed=relaxed,
+            neutral_sampling=self._sampling(options),
+        )
+
+    def stream(self, prepared: Prepared) -> TextStream:
+        """Turns one answer's tokens into events; one stream per choice."""
+        tokens = frozenset(self._marker_ids)
+        parser = AnswerParser(self._tools, self._reasoning, prepared.tools, prepared.reasoning_open, tokens)
+        return TextStream(self._table, parser, prepared.stop)
+
+    def _start(self, prompt: str) -> Start:
+        closer = self._reasoning.closer
+        is_open = self._reasoning.open_in(prompt)
+        closed = bool(closer) and prompt.rstrip().endswith(closer)
+        return Start(is_open, may_reason=bool(closer) and not is_open and not closed)
+
+    def _sampling(self, options: Options) -> protocol.Sampling:
+        """The client's wish, else the checkpoint's default, else the neutral value."""
+        for token in options.logit_bias:
+            if not 0 <= token < self.checkpoint.vocab_size:
+                limit = self.checkpoint.vocab_size - 1
+                raise invalid(f"{token} is no token id of this model (0 to {limit}).", f"logit_bias.{token}")
+        defaults = _sampling_defaults(self.checkpoint.generation_defaults)
+        wished = {name: getattr(options, name) for name in protocol.Sampling.__struct_fields__ if name != "seed"}
+        return protocol.Sampling(**defaults | {name: value for name, value in wished.items() if value is not None})
+
+
+def _sampling_defaults(generation: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {"temperature": float, "top_p": float, "top_k": int, "min_p": float, "repetition_penalty": float}
+    defaults = {k: kind(generation[k]) for k, kind in fields.items() if isinstance(generation.get(k), int | float)}
+    return defaults | ({"temperature": 0.0} if generation.get("do_sample") is False else {})
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """tokenizer.json as it is: transformers may rebuild its pre-tokenizer by model type, which changes the ids.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        other = next((f.name for f in sorted(path.glob("*")) if f.name in ("tokenizer.model", "vocab.json")), None)
+        found = f" There is only {other}." if other else ""
+        raise CheckpointError(
+            f"{file} is missing.{found} transformers writes it: "
+            "AutoTokenizer.from_pretrained(directory).save_pretrained(directory)."
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _known(registry: Mapping[str, Any], name: str, setting: str) -> Any:
+    if name not in registry:
+        raise CheckpointError(f"{setting} {name!r} is not known. There are: {', '.join(sorted(registry))}.")
+    return registry[name]
+
+
+def _template(checkpoint: Checkpoint, source: str | None) -> ChatTemplate | None:
+    return ChatTemplate(source, checkpoint.special_tokens) if source is not None else None
+
+
+def _check_unicode(prompt: str) -> None:
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise invalid(
+            f"A text holds half a surrogate pair ({error.object[error.start]!r}): no valid Unicode."
+        ) from error

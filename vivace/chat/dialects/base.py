@@ -1,0 +1,139 @@
+"""What every dialect is made of: pieces of output, and the two interfaces that the rest of chat/ relies on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+from uuid import uuid4
+
+from vivace.chat.conversation import Tool
+from vivace.chat.events import Event
+
+UNDECIDED_LIMIT = 65_536  # characters that may be held back while it is open what they are
+Channel = Literal["reasoning", "content"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of output. `marker`: it is one token of the vocabulary that a dialect declares as its marker.
+
+    Dialects that declare a marker which is such a token recognise it only as that token (`marker` True); the same
+    letters in a plain piece stay text.
+    """
+
+    text: str
+    marker: bool = False
+
+
+class ToolParser(Protocol):
+    """Turns visible output into text and calls, whatever the pieces it arrives in."""
+
+    @property
+    def busy(self) -> bool:
+        """Inside a call, or holding back what may become one."""
+
+    @property
+    def called(self) -> int:
+        """Calls begun so far."""
+
+    @property
+    def at_line_start(self) -> bool:
+        """Nothing but white space on this line of prose so far, and not inside a code fence."""
+
+    @property
+    def held(self) -> bool:
+        """Characters are held back, undecided, or a call is going on."""
+
+    def feed(self, piece: Piece) -> list[Event]:
+        """The events that became certain with this piece."""
+
+    def finish(self, cut: bool = False) -> list[Event]:
+        """What was held back: as text, or as the end of a call. `cut`: the token limit ended the output."""
+
+
+class ReasoningParser(Protocol):
+    """Separates reasoning from visible output."""
+
+    @property
+    def reasoning(self) -> bool:
+        """Inside a reasoning block now."""
+
+    @property
+    def held(self) -> bool:
+        """Characters are held back, undecided."""
+
+    def keep(self, sink: Callable[[Piece], None]) -> None:
+        """Hands every piece of reasoning to `sink` as well."""
+
+    def feed(self, piece: Piece, tools: ToolParser) -> list[Event]:
+        """The events of this piece; visible output goes through `tools`, in whose calls no opener counts."""
+
+    def finish(self, tools: ToolParser) -> list[Event]:
+        """What was held back."""
+
+
+class ToolDialect(Protocol):
+    """How a family writes calls: a declaration from which the parser and the grammar come."""
+
+    @property
+    def name(self) -> str:
+        """The key in the registry."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Texts that count only as one token where the vocabulary has them as one token."""
+
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> ToolParser:
+        """A parser for one answer. `tokens`: those markers that are one token each; empty where only text is known."""
+
+    def call_rule(self, writer: "RuleWriter", tool: Tool, exact: bool) -> str:
+        """Name of the grammar rule of one call of `tool`; without `exact` its arguments are free."""
+
+    def separator(self) -> str:
+        """What stands between two calls, as a lark expression."""
+
+
+class ReasoningDialect(Protocol):
+    """How a family writes reasoning."""
+
+    @property
+    def name(self) -> str:
+        """The key in the registry."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """See `ToolDialect.markers`."""
+
+    @property
+    def closer(self) -> str:
+        """What ends reasoning, or an empty text if there is no reasoning."""
+
+    @property
+    def opener(self) -> str:
+        """What begins reasoning."""
+
+    def open_in(self, prompt: str) -> bool:
+        """Whether the rendered prompt ends inside reasoning."""
+
+    def parser(self, is_open: bool, tokens: frozenset[str]) -> ReasoningParser:
+        """A parser for one answer; `is_open`: the prompt opened reasoning already."""
+
+
+class RuleWriter(Protocol):
+    """What `ToolDialect.call_rule` writes its lark rules with (chat/grammar.py)."""
+
+    def rule(self, prefix: str, body: str, attributes: str = "") -> str:
+        """Adds a rule and returns its name."""
+
+    def text(self, text: str) -> str:
+        """The expression for exactly this text, with markers as tokens where the vocabulary has them."""
+
+    def json(self, schema: object, root: object) -> str:
+        """The expression for JSON of this schema, with `$defs` taken from `root`."""
+
+    def relax(self, note: str) -> None:
+        """Reports a part of the schema that the grammar does not hold."""
+
+
+def new_call_id() -> str:
+    """An id that no other call has."""
+    return f"call_{uuid4().hex[:24]}"

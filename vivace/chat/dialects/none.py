@@ -1,0 +1,54 @@
+"""For models that write no calls, or no reasoning: everything is text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects.base import Piece, RuleWriter
+from vivace.chat.dialects.code_context import CodeContext
+from vivace.chat.dialects.reasoning import MarkedReasoning
+from vivace.chat.events import Event, TextDelta
+from vivace.errors import invalid
+
+
+@dataclass(frozen=True)
+class PlainDialect:
+    """No calls."""
+
+    name: str = "none"
+    markers: tuple[str, ...] = ()
+
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> "PlainParser":
+        return PlainParser()
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        raise invalid("this model's chat template knows no tool calls, so none can be forced", "tool_choice")
+
+    def separator(self) -> str:
+        return '""'
+
+
+class PlainParser:
+    """See `ToolParser`."""
+
+    busy = False
+    held = False
+    called = 0
+
+    def __init__(self) -> None:
+        self._context = CodeContext()
+
+    @property
+    def at_line_start(self) -> bool:
+        return self._context.at_line_start
+
+    def feed(self, piece: Piece) -> list[Event]:
+        self._context.feed(piece.text)
+        return [TextDelta(piece.text)]
+
+    def finish(self, cut: bool = False) -> list[Event]:
+        return []
+
+
+TOOLS = PlainDialect()
+REASONING = MarkedReasoning("none")

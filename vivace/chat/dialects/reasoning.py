@@ -1,0 +1,145 @@
+"""Reasoning between two markers: `<think>…</think>`.
+
+What belongs to the markers and is not part of any text: one newline after the opener, one before the closer, and up to
+two directly after the closer (the family's own separator). Everything else goes through as it is.
+
+An opener counts at the very start. Later, if the vocabulary has it as one token, wherever that token is generated; if
+only letters are known, at the start of a line outside code fences. It never counts inside a tool call. An opener that
+the model repeats at the start of a block which the prompt opened is dropped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vivace.chat.dialects.base import UNDECIDED_LIMIT, Piece, ToolParser
+from vivace.chat.dialects.lexer import Lexeme, Lexer
+from vivace.chat.events import Event, ReasoningDelta
+
+_SEPARATOR_NEWLINES = 2
+
+
+@dataclass(frozen=True)
+class MarkedReasoning:
+    """Declaration of a family; without markers there is no reasoning at all."""
+
+    name: str
+    opener: str = ""
+    closer: str = ""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        return (self.opener, self.closer) if self.opener else ()
+
+    def open_in(self, prompt: str) -> bool:
+        opened = prompt.rfind(self.opener) if self.opener else -1
+        return opened >= 0 and self.closer not in prompt[opened:] and not prompt[opened + len(self.opener) :].strip()
+
+    def parser(self, is_open: bool, tokens: frozenset[str]) -> "MarkedParser":
+        return MarkedParser(self, is_open, tokens)
+
+
+class MarkedParser:
+    """See `ReasoningParser`."""
+
+    def __init__(self, dialect: MarkedReasoning, is_open: bool, tokens: frozenset[str]) -> None:
+        markers = {"opener": dialect.opener, "closer": dialect.closer} if dialect.opener else {}
+        self._lexer = Lexer(markers, tokens)
+        self.reasoning = is_open
+        self.closed = False  # a block has ended
+        self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
+        self._begun = is_open  # something other than white space was said
+        self._space = ""
+        self._strip = 1 if is_open else 0  # newlines still to be dropped as a marker's own
+        self._newline_held = False
+        self._keep: Callable[[Piece], None] | None = None
+        self._events: list[Event] = []
+
+    @property
+    def held(self) -> bool:
+        return bool(self._lexer.partial or self._space or self._newline_held)
+
+    def keep(self, sink: Callable[[Piece], None]) -> None:
+        """Hands every piece of reasoning to `sink` as well."""
+        self._keep = sink
+
+    def feed(self, piece: Piece, tools: ToolParser) -> list[Event]:
+        for lexeme in self._lexer.feed(piece):
+            self._take(lexeme, tools)
+        return self._drain()
+
+    def finish(self, tools: ToolParser) -> list[Event]:
+        for lexeme in self._lexer.finish():
+            self._take(lexeme, tools)
+        if self._newline_held:
+            self._events.append(ReasoningDelta("\n"))
+        self._newline_held = False
+        self._content(tools, Piece(self._pop_space()))
+        return self._drain()
+
+    def _drain(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _take(self, lexeme: Lexeme, tools: ToolParser) -> None:
+        if self.reasoning:
+            self._take_reasoning(lexeme)
+        else:
+            self._take_content(lexeme, tools)
+
+    def _take_reasoning(self, lexeme: Lexeme) -> None:
+        if lexeme.kind == "closer":
+            self.reasoning, self.closed, self._begun = False, True, True
+            self._newline_held, self._space, self._strip = False, "", _SEPARATOR_NEWLINES
+            return
+        if lexeme.kind == "opener" and self._repeatable:
+            self._repeatable, self._space, self._strip = False, "", 1
+            return
+        if self._repeatable and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
+            self._space += lexeme.text
+            return
+        self._repeatable = False
+        self._think(Piece(self._pop_space()))
+        self._think(Piece(lexeme.text, lexeme.token))
+
+    def _think(self, piece: Piece) -> None:
+        text = self._without_separator(piece.text)
+        if not text:
+            return
+        if self._newline_held:
+            text = "\n" + text
+        self._newline_held = text.endswith("\n")
+        text = text[:-1] if self._newline_held else text
+        if self._keep:
+            self._keep(piece)
+        if text:
+            self._events.append(ReasoningDelta(text))
+
+    def _take_content(self, lexeme: Lexeme, tools: ToolParser) -> None:
+        if lexeme.kind == "opener" and self._counts(lexeme, tools):
+            self.reasoning, self._begun, self._strip = True, True, 1
+            self._space = ""
+        elif not self._begun and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
+            self._space += lexeme.text
+        else:
+            self._begun = True
+            self._content(tools, Piece(self._pop_space()))
+            self._content(tools, Piece(self._without_separator(lexeme.text), lexeme.token))
+
+    def _counts(self, lexeme: Lexeme, tools: ToolParser) -> bool:
+        return not tools.busy and (lexeme.token or not self._begun or tools.at_line_start)
+
+    def _content(self, tools: ToolParser, piece: Piece) -> None:
+        if piece.text:
+            self._events += tools.feed(piece)
+
+    def _pop_space(self) -> str:
+        space, self._space = self._space, ""
+        return space
+
+    def _without_separator(self, text: str) -> str:
+        while self._strip and text:
+            if text[0] != "\n":
+                self._strip = 0
+                break
+            text, self._strip = text[1:], self._strip - 1
+        return text
