@@ -39,7 +39,8 @@ async def supervised(behaviour: str, folder: Path, limits: Limits = QUICK) -> As
     try:
         yield supervisor
     finally:
-        await supervisor.kill()
+        supervisor.kill()
+        await supervisor.stop(0)
         assert not any(alive(pid) for pid in starts(folder))
 
 

@@ -136,7 +136,7 @@ async def test_a_command_that_does_not_exist_is_a_failure_with_its_name() -> Non
     supervisor.start()
     with pytest.raises(EngineUnavailable, match="/no/such/program"):
         await supervisor.connected()
-    await supervisor.kill()
+    await supervisor.stop(0)
 
 
 async def test_draining_lets_running_requests_finish(tmp_path: Path) -> None:
@@ -168,7 +168,8 @@ async def test_a_drain_ends_when_its_time_is_over(tmp_path: Path, behaviour: str
 async def test_killing_at_any_moment_leaves_nothing(tmp_path: Path, behaviour: str, after_s: float) -> None:
     async with supervised(behaviour, tmp_path, replace(QUICK, load_timeout=30)) as supervisor:
         await asyncio.sleep(after_s)
-        await asyncio.wait_for(supervisor.kill(), 2)
+        supervisor.kill()
+        await asyncio.wait_for(supervisor.stop(5), 2)
         assert supervisor.pid is None
 
 

@@ -6,7 +6,7 @@ One message costs one dictionary look-up and one append; no task and no timer ex
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from itertools import groupby
 from typing import cast
 
@@ -69,7 +69,7 @@ class EngineClient(asyncio.Protocol):
     def open_requests(self) -> int:
         return len(self._inboxes)
 
-    async def generate(self, request: Generate) -> AsyncIterator[Answer]:
+    async def generate(self, request: Generate) -> AsyncGenerator[Answer, None]:
         """Run one request. The last message is Finished or Failed; closing the iterator before it cancels.
 
         Token messages that queued up while nobody was reading arrive as one.

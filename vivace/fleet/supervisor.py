@@ -108,22 +108,24 @@ class Supervisor:
         how = await engine.end("The server is shutting down.")
         logger.info("engine of %s stopped: it %s", self._name, how)
 
-    async def kill(self) -> None:
-        """End the engine at once, whatever runs."""
+    def kill(self) -> None:
+        """SIGKILL to the engine, whatever runs, and no restart. `stop` afterwards reaps it."""
         if self._engine is not None:
             self._engine.send_signal(signal.SIGKILL)
-        engine = await self._take_over()
-        if engine is not None:
-            await engine.kill("The server was stopped.")
+        self._end_supervision()
 
     async def _take_over(self) -> EngineProcess | None:
-        """End the supervision, so that nothing is restarted; the process, if there is one, is the caller's to end."""
-        self._set(EngineStatus("stopped", message="The engine was stopped.", restarts=self.status.restarts))
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
+        """End the supervision; the process, if there is one, is the caller's to end."""
+        self._end_supervision()
+        if self._task is not None:
             await asyncio.wait([self._task])
         engine, self._engine = self._engine, None
         return engine
+
+    def _end_supervision(self) -> None:
+        self._set(EngineStatus("stopped", message="The engine was stopped.", restarts=self.status.restarts))
+        if self._task is not None:
+            self._task.cancel()
 
     async def _supervise(self) -> None:
         record = Record()
