@@ -6,6 +6,7 @@ tokenizers and MLX.
 
 import importlib
 import inspect
+import io
 import sys
 from typing import Any
 
@@ -56,6 +57,9 @@ root = TyperGroup(
 
 def main() -> None:
     """Run the verb on the command line. What was foreseeable ends in one sentence and an exit code of 1 or 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a model may write what the terminal's encoding lacks
     try:
         root(prog_name="vivace")
     except CliError as error:

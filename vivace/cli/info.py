@@ -1,0 +1,159 @@
+"""`vivace info`: what a model is, how it is read and written, and how much memory it takes."""
+
+import json
+import sys
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
+from vivace.cli import tensors
+from vivace.cli.errors import CliError
+from vivace.cli.models import fetched
+from vivace.cli.options import load
+from vivace.fleet.memory import memory_estimate, memory_facts
+from vivace.settings import Settings
+
+JSON = dict[str, Any]
+CONTEXTS = (2_048, 8_192, 32_768, 131_072, 262_144, 1_048_576)
+_FLOAT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def command(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="as for `vivace serve`; the settings' by default")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Show what a model is and how much memory it takes.
+
+    Architecture, size, context, the dialects chosen and why, stop tokens, and the memory of one conversation at several
+    lengths. Reads the files beside the weights; a hub id that is not here yet is downloaded.
+    """
+    settings = load({"model": model} if model else {}).settings
+    source, directory = fetched(settings.model)
+    facts = describe(source.id, directory, settings)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        _show(facts)
+
+
+def describe(name: str, directory: Path, settings: Settings) -> JSON:
+    """All facts as JSON; bytes and tokens are integers.
+
+    Raises:
+        CliError: something in the directory makes no sense.
+    """
+    try:
+        chat = ChatModel.load(
+            directory, tool_dialect=settings.tool_dialect, reasoning_dialect=settings.reasoning_dialect
+        )
+    except CheckpointError as error:
+        raise CliError(str(error)) from None
+    return {
+        "model": name,
+        "directory": str(directory),
+        **_architecture(chat.checkpoint),
+        "dialects": {
+            kind: {"name": chosen, "reason": chat.dialect_reasons[kind]}
+            for kind, chosen in (("tool", chat.tool_dialect), ("reasoning", chat.reasoning_dialect))
+        },
+        "stop_tokens": {str(i): chat.tokenizer.id_to_token(i) for i in chat.checkpoint.stop_ids},
+        "memory": _memory(chat.checkpoint, float_bytes(settings.dtype, _computes_on_cpu())),
+    }
+
+
+def _architecture(checkpoint: Checkpoint) -> JSON:
+    quantized = checkpoint.quantization
+    read = tensors.read(checkpoint.path)
+    return {
+        "architecture": checkpoint.architecture,
+        "model_type": checkpoint.model_type,
+        "parameters": tensors.parameters(read, quantized.group_size if quantized else None),
+        "bytes_on_disk": checkpoint.weight_bytes,
+        "quantization": {"bits": quantized.bits, "group_size": quantized.group_size, "mode": quantized.mode}
+        if quantized
+        else None,
+        "layers": dict(Counter(checkpoint.layer_kinds)),
+        "hidden_size": checkpoint.hidden_size,
+        "heads": checkpoint.heads,
+        "kv_heads": checkpoint.kv_heads,
+        "head_dim": checkpoint.head_dim,
+        "vocabulary": checkpoint.vocab_size,
+        "context": checkpoint.context_length,
+        "generation_defaults": checkpoint.generation_defaults,
+    }
+
+
+def _memory(checkpoint: Checkpoint, number: int) -> JSON:
+    """Weights, and one sequence at several lengths, with `number` bytes per floating-point number."""
+    weights = tensors.loaded_bytes(tensors.read(checkpoint.path), number)
+    facts = memory_facts(checkpoint.config, weights, number)
+    lengths = sorted(
+        {length for length in CONTEXTS if length < checkpoint.context_length} | {checkpoint.context_length}
+    )
+    estimates = [memory_estimate(facts, length) for length in lengths]
+    return {
+        "bytes_per_number": number,
+        "weights": weights,
+        "sequence": [{"context": e.context, "kv": e.kv, "state": e.recurrent, "total": e.total} for e in estimates],
+    }
+
+
+def float_bytes(dtype: str, on_cpu: bool) -> int:
+    """Of one number in the engine: "auto" is float32 on a CPU, half precision elsewhere."""
+    return _FLOAT_BYTES.get(dtype, 4 if on_cpu else 2)
+
+
+def _computes_on_cpu() -> bool:
+    """From the build that is installed, so that MLX need not be loaded to say it."""
+    if sys.platform == "darwin":
+        return False
+    return not any(dist.name.startswith("mlx-cuda") for dist in metadata.distributions() if dist.name)
+
+
+def _show(facts: JSON) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in _lines(facts):
+        console.print(Text.assemble((f"{name:<19}", "bold"), value))
+    table = Table("context", "KV cache", "state", "with weights", box=None, header_style="bold")
+    for row in facts["memory"]["sequence"]:
+        table.add_row(f"{row['context']:,}", *(_size(row[column]) for column in ("kv", "state", "total")))
+    console.print(Text("\nmemory of one sequence", "bold"))
+    console.print(table)
+
+
+def _lines(facts: JSON) -> list[tuple[str, str]]:
+    quantized, memory = facts["quantization"], facts["memory"]
+    written = f"{quantized['bits']} bits, group {quantized['group_size']}, {quantized['mode']}" if quantized else "none"
+    stops = ", ".join(f"{number} {text}" for number, text in facts["stop_tokens"].items()) or "none"
+    return [
+        ("model", facts["model"]),
+        ("directory", facts["directory"]),
+        ("architecture", f"{facts['architecture']} ({facts['model_type']})"),
+        ("size", f"{_count(facts['parameters'])} parameters, {_size(facts['bytes_on_disk'])} on disk"),
+        ("quantization", written),
+        ("layers", ", ".join(f"{count} {kind}" for kind, count in facts["layers"].items())),
+        ("context", f"{facts['context']:,} tokens"),
+        *((f"{kind} dialect", f"{d['name']} ({d['reason']})") for kind, d in facts["dialects"].items()),
+        ("stop tokens", stops),
+        ("weights", f"{_size(memory['weights'])} in memory ({8 * memory['bytes_per_number']}-bit floating point)"),
+    ]
+
+
+def _count(number: int) -> str:
+    unit, name = next((u, n) for u, n in ((1e9, " B"), (1e6, " M"), (1, "")) if number >= u or u == 1)
+    return f"{number / unit:.4g}{name}"
+
+
+def _size(nbytes: int) -> str:
+    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")) if nbytes >= u or u == 1)
+    return f"{nbytes / unit:.3g} {name}"
