@@ -1,0 +1,1 @@
+"""The recipe of Vivace Mini: data, tokenizer, model, training, evaluation."""

@@ -1,0 +1,1 @@
+"""Held-out conversations, the judge, and the ways to have a model answer them."""

@@ -1,0 +1,1 @@
+"""Conversations with tools: arbitrary schemas, typical tools, several calls, chains, errors, agents."""
