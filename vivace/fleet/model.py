@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from vivace.chat.facts import Checkpoint, CheckpointError
 from vivace.errors import VivaceError
 from vivace.fleet.client import EngineClient
 from vivace.fleet.discovery import DiscoveryError, ModelSource, locate
@@ -17,7 +18,7 @@ from vivace.fleet.vitals import Limits
 from vivace.protocol import Load
 
 if TYPE_CHECKING:
-    from vivace.chat.checkpoint import ChatModel, Checkpoint
+    from vivace.chat.checkpoint import ChatModel
     from vivace.settings import Settings
 
 logger = logging.getLogger("vivace.fleet")
@@ -115,6 +116,7 @@ class Model:
         if self._task is not None and (not self._task.done() or self.stage.state != "failed"):
             return
         self._settled.clear()
+        self._supervisor = self._chat = None  # a supervisor that gave up holds nothing
         self._source, self._stage = _found(self._settings.model)
         self._task = asyncio.create_task(self._bring_up(), name=f"bring up {self.id}")
 
@@ -179,8 +181,6 @@ class Model:
         return Resident(self.id, self._chat, engine, self._context, self.card())
 
     async def _bring_up(self) -> None:
-        from vivace.chat.checkpoint import CheckpointError
-
         try:
             await self._load(await self._directory())
         except (DiscoveryError, DownloadError, CheckpointError) as error:
@@ -206,8 +206,6 @@ class Model:
 
     async def _load(self, directory: Path) -> None:
         """Both sides at the same time: the weights in the engine process, the tokenizer here."""
-        from vivace.chat.checkpoint import Checkpoint
-
         self._stage = Stage("loading")
         self._created = int((directory / "config.json").stat().st_mtime)
         checkpoint = await asyncio.to_thread(Checkpoint.read, directory)
@@ -241,7 +239,7 @@ class Model:
         return VivaceError("overloaded", message, code="model_loading", retry_after_s=_RETRY_AFTER_S)
 
 
-def context_of(checkpoint: "Checkpoint", settings: "Settings") -> int:
+def context_of(checkpoint: Checkpoint, settings: "Settings") -> int:
     """Tokens of prompt and output together: what was asked for, within what the model can."""
     asked = settings.context or checkpoint.context_length
     if asked > checkpoint.context_length:
@@ -249,7 +247,7 @@ def context_of(checkpoint: "Checkpoint", settings: "Settings") -> int:
     return min(asked, checkpoint.context_length)
 
 
-def load_message(checkpoint: "Checkpoint", settings: "Settings") -> Load:
+def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
     return Load(
         model=str(checkpoint.path),
         context=context_of(checkpoint, settings),
