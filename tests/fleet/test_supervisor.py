@@ -159,7 +159,9 @@ async def test_a_drain_ends_when_its_time_is_over(tmp_path: Path, behaviour: str
         begun = time.monotonic()
         await supervisor.stop(drain_s=0.2)
         assert 0.2 <= time.monotonic() - begun < 4
-        assert isinstance((await running)[-1], Failed)
+        end = (await running)[-1]
+        assert isinstance(end, Failed)
+        assert end.message == "The server is shutting down."
         assert not alive(starts(tmp_path)[0])
 
 

@@ -4,6 +4,7 @@ One message costs one dictionary look-up and one append; no task and no timer ex
 """
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -32,12 +33,16 @@ from vivace.protocol import (
     from_engine_decoder,
 )
 
+logger = logging.getLogger("vivace.fleet")
+
 Answer = Progress | Tokens | Finished | Failed
 Lifecycle = Loading | Ready | LoadFailed
 
 MAX_UNSENT = 64 * 1024 * 1024  # bytes that the engine has not read yet; beyond it, it is not keeping up
 
 DIED = "The engine died while it worked on this request and is being restarted: try again."
+
+SHUTTING_DOWN = "The server is shutting down."
 
 
 class EngineClient(asyncio.Protocol):
@@ -103,7 +108,8 @@ class EngineClient(asyncio.Protocol):
         self._send(Ping(self._nonce))
 
     def drain(self) -> None:
-        """Ask the engine to finish what runs and to end."""
+        """Ask the engine to finish what runs and to end; what does not finish fails with SHUTTING_DOWN."""
+        self._end_message = SHUTTING_DOWN
         self._send(Drain())
 
     def close(self, message: str | None = None) -> None:
@@ -121,6 +127,7 @@ class EngineClient(asyncio.Protocol):
         try:
             messages = self._reader.feed(data)
         except ProtocolError as error:
+            logger.error("an engine sent what is no message: %s", error)
             self.close(f"The engine sent what is no message ({error}) and is being restarted: try again.")
             return
         for message in messages:

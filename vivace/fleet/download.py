@@ -1,7 +1,7 @@
 """A checkpoint from the Hugging Face hub into the local hub cache, with progress, and one sentence when it fails.
 
-Files that arrived stay; asking again continues with the missing ones. The server downloads in a child process
-(`python -m vivace.fleet.download ORG/NAME`), because a thread that waits for a network cannot be cancelled.
+Files that arrived stay; asking again continues with the missing ones. The server downloads in a child process, because
+a thread that waits for a network cannot be cancelled.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ PATTERNS = ("*.json", "*.jinja", "model*.safetensors", "tokenizer.model", "*.txt
 _SUBFOLDERS = "*/*"  # duplicates for other runtimes (onnx/, original/)
 _HUB_ANSWERS_S = 10.0
 _POLL_S = 0.25
+_CHILD = "from vivace.fleet.download import main; main()"
 
 OnProgress = Callable[["DownloadProgress"], None]
 
@@ -89,7 +90,7 @@ async def download_in_child(hub_id: str, on_progress: OnProgress) -> Path:
         DownloadError: as `download`.
     """
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vivace.fleet.download", hub_id),
+        *(sys.executable, "-P", "-c", _CHILD, hub_id),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -230,15 +231,11 @@ def _print_line(message: dict[str, Any]) -> None:
         os._exit(1)
 
 
-def main(hub_id: str) -> None:
-    """The child process: progress and result as JSON lines."""
+def main() -> None:
+    """The child process: downloads the one argument and prints progress and result as JSON lines."""
     try:
-        directory = download(hub_id, lambda progress: _print_line({"done": progress.done, "total": progress.total}))
+        directory = download(sys.argv[1], lambda at: _print_line({"done": at.done, "total": at.total}))
     except DownloadError as error:
         _print_line({"error": str(error)})
     else:
         _print_line({"directory": str(directory)})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

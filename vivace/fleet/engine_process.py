@@ -37,6 +37,7 @@ class EngineProcess:
             OSError: it cannot be started.
         """
         ours, theirs = socket.socketpair()
+        process: asyncio.subprocess.Process | None = None
         try:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
@@ -49,7 +50,9 @@ class EngineProcess:
             engine = cls(process, on_lifecycle)
             await engine.client.attach(ours)
         except BaseException:
-            ours.close()  # which also ends a process that was just started
+            ours.close()
+            if process is not None:
+                process.kill()
             raise
         return engine
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vivace.chat.facts import Checkpoint, CheckpointError
 from vivace.errors import VivaceError
-from vivace.fleet.client import EngineClient
+from vivace.fleet.client import SHUTTING_DOWN, EngineClient
 from vivace.fleet.discovery import DiscoveryError, ModelSource, locate
 from vivace.fleet.download import DownloadError, DownloadProgress, download_in_child
 from vivace.fleet.supervisor import EngineState, EngineUnavailable, Supervisor
@@ -186,7 +186,7 @@ class Model:
         except (DiscoveryError, DownloadError, CheckpointError) as error:
             await self._fail(str(error))
         except asyncio.CancelledError:
-            self._stage = Stage("stopped", message="The server is shutting down.")
+            self._stage = Stage("stopped", message=SHUTTING_DOWN)
             raise
         except Exception as error:
             logger.exception("model %s cannot be loaded", self.id)
@@ -231,7 +231,7 @@ class Model:
     def _failure(self) -> VivaceError:
         stage = self.stage
         if stage.state == "stopped":
-            return self._not_yet("The server is shutting down.")
+            return self._not_yet(SHUTTING_DOWN)
         message = f"The model {self.id!r} could not be loaded: {stage.message}"
         return VivaceError("engine_failed", message, code="model_load_failed")
 

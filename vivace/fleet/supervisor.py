@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vivace.fleet.client import EngineClient, Lifecycle
+from vivace.fleet.client import SHUTTING_DOWN, EngineClient, Lifecycle
 from vivace.fleet.engine_process import EngineProcess
 from vivace.fleet.vitals import Death, GiveUp, Limits, Record, after_death
 from vivace.protocol import Load, Loading, Ready
@@ -105,7 +105,7 @@ class Supervisor:
             await engine.exited(drain_s)
         engine.send_signal(signal.SIGTERM)
         await engine.exited(_TERM_GRACE_S)
-        how = await engine.end("The server is shutting down.")
+        how = await engine.end(SHUTTING_DOWN)
         logger.info("engine of %s stopped: it %s", self._name, how)
 
     def kill(self) -> None:
