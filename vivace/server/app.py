@@ -34,6 +34,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI records requests through OpenTelemetry, and exports them if the environment says so. Not from here.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(fleet, settings),
     )
     app.state.fleet = fleet

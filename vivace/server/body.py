@@ -62,7 +62,7 @@ async def _chunks(request: Request, silence_s: float) -> AsyncIterator[bytes]:
 
 def _too_large(limit: int) -> VivaceError:
     return VivaceError(
-        "too_large", f"The body is larger than the limit of {limit / 2**20:g} MB (VIVACE_BODY_LIMIT_MB)."
+        "too_large", f"The body is larger than the limit of {limit / 2**20:.4g} MB (VIVACE_BODY_LIMIT_MB)."
     )
 
 

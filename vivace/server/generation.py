@@ -6,15 +6,19 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from vivace import protocol
 from vivace.chat import events
-from vivace.chat.checkpoint import Prepared
 from vivace.chat.conversation import Conversation, Options
-from vivace.chat.text_stream import TextStream
 from vivace.errors import VivaceError
-from vivace.fleet import EngineClient, Fleet, ModelCard, Resident
+from vivace.fleet import EngineClient, Fleet, Resident
+from vivace.fleet import ModelCard as ModelCard
+from vivace.fleet.residency import DEFAULT
+
+if TYPE_CHECKING:  # the port is open before tokenizers and llguidance are read
+    from vivace.chat.checkpoint import Prepared
+    from vivace.chat.text_stream import TextStream
 
 log = logging.getLogger("vivace.server")
 
@@ -36,7 +40,7 @@ class Generation:
         Raises:
             VivaceError: unknown model, still loading, a conversation that the model cannot take, a prompt too long.
         """
-        resident = await self._fleet.resident(model or self._fleet.cards()[0].id)
+        resident = await self._fleet.resident(model or DEFAULT)
         prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
         room = resident.context - len(prepared.token_ids)
         if room <= 0:
@@ -56,7 +60,7 @@ def _too_long(prompt_tokens: int, context: int) -> VivaceError:
 class Answer:
     """`options.n` choices for one prompt, generated side by side."""
 
-    def __init__(self, resident: Resident, prepared: Prepared, options: Options, max_tokens: int) -> None:
+    def __init__(self, resident: Resident, prepared: "Prepared", options: Options, max_tokens: int) -> None:
         self.model = resident.id
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
@@ -77,7 +81,7 @@ class Answer:
                     return
 
 
-def _requests(prepared: Prepared, n: int, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
+def _requests(prepared: "Prepared", n: int, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
     name = secrets.token_hex(8)
     for index in range(n):
         yield protocol.Generate(
@@ -148,7 +152,7 @@ class _Clock:
 class _Choice:
     """One sequence in the engine and the text it becomes."""
 
-    def __init__(self, engine: EngineClient, request: protocol.Generate, text: TextStream) -> None:
+    def __init__(self, engine: EngineClient, request: protocol.Generate, text: "TextStream") -> None:
         self._engine = engine
         self._request = request
         self._text = text

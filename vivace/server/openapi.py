@@ -56,6 +56,9 @@ def document(app: FastAPI, requests: Sequence[type[BaseModel]], replies: Sequenc
     _, inputs = models_json_schema([(model, "validation") for model in requests], ref_template=_REF + "{model}")
     _, outputs = msgspec.json.schema_components([*replies, ErrorReply], ref_template=_REF + "{name}")
     described.setdefault("components", {})["schemas"] = {**inputs["$defs"], **outputs}
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)  # FastAPI's own shape, which is never sent
     return described
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 import vivace
@@ -96,12 +97,14 @@ def url(sock: socket.socket) -> str:
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     """uvicorn's protocol, which also tells the application how to drop the connection."""
 
+    app_state: dict[str, Any]
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state = {**self.app_state, "abort": transport.abort}
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's server with its signals left to us."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
@@ -109,7 +112,7 @@ class _Server(uvicorn.Server):
         self._on_started = on_started
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -117,8 +120,8 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-async def _serve(settings: Settings, sock: socket.socket, on_listening: Callable[[str], None]) -> None:
-    app = create_app(settings)
+def server_for(app: FastAPI, settings: Settings, on_started: Callable[[], None] = lambda: None) -> Server:
+    """`await server_for(app, settings).serve([sock])` answers requests until its `should_exit` is set."""
     config = uvicorn.Config(
         app,
         http=_Protocol,
@@ -131,8 +134,12 @@ async def _serve(settings: Settings, sock: socket.socket, on_listening: Callable
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_s + GRACE_S),
     )
-    address = url(sock)
-    server = _Server(config, lambda: on_listening(address))
+    return Server(config, on_started)
+
+
+async def _serve(settings: Settings, sock: socket.socket, on_listening: Callable[[str], None]) -> None:
+    app, address = create_app(settings), url(sock)
+    server = server_for(app, settings, lambda: on_listening(address))
     ending = _Ending(server, app.state.fleet, settings.drain_s)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,7 +150,7 @@ async def _serve(settings: Settings, sock: socket.socket, on_listening: Callable
 class _Ending:
     """From the first signal on: no new connections, and the fleet drains while replies still go out."""
 
-    def __init__(self, server: _Server, fleet: Fleet, drain_s: float) -> None:
+    def __init__(self, server: Server, fleet: Fleet, drain_s: float) -> None:
         self._server = server
         self._fleet = fleet
         self._drain_s = drain_s

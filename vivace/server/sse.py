@@ -7,7 +7,7 @@ client that does not read: both keep an engine busy for nobody.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -47,7 +47,7 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-async def _end(*tasks: "asyncio.Future[object]") -> None:
+async def _end(*tasks: "asyncio.Future[Any]") -> None:
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()

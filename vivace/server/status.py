@@ -26,8 +26,11 @@ def router(generation: Generation) -> APIRouter:
     @routes.get("/ready", summary="200 while a model is resident, else 503 with how far loading is")
     @routes.head("/ready", include_in_schema=False)
     async def ready() -> Response:
-        models = [{"id": card.id, "state": card.state, "loaded": card.fraction} for card in generation.cards()]
-        resident = any(card.state == "ready" for card in generation.cards())
+        cards = generation.cards()
+        models = [
+            {"id": card.id, "state": card.state, "loaded": card.fraction, "message": card.message} for card in cards
+        ]
+        resident = any(card.state == "ready" for card in cards)
         body = {"status": "ready" if resident else "not ready", "models": models}
         return JSONResponse(body, 200 if resident else 503, headers={} if resident else {"retry-after": "1"})
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from vivace.chat.conversation import Conversation, Message, Options, ResponseFormat, Role, Tool, ToolCall, ToolChoice
 from vivace.errors import invalid
-from vivace.server.body import dotted
 from vivace.server.wires import openai_chat_schema as schema
 
 ROLES: dict[str, Role] = {
@@ -214,30 +213,7 @@ def _response_format(given: schema.ResponseFormatField | None) -> ResponseFormat
     if given.json_schema is None:
         path = "response_format.json_schema"
         raise invalid(f"{path}: type json_schema needs it", path)
-    if given.json_schema.schema_ is not None:
-        _check_schema(given.json_schema.schema_, ("response_format", "json_schema", "schema"))
     return ResponseFormat("json", given.json_schema.schema_)
-
-
-def _check_schema(json_schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
-    from jsonschema.exceptions import SchemaError  # here, because few requests need the 0.1 s that its import takes
-    from jsonschema.validators import validator_for
-
-    try:
-        validator_for(json_schema).check_schema(json_schema)
-    except SchemaError as error:
-        where, reason = dotted((*path, *error.absolute_path)), error.message
-    except RecursionError:
-        where, reason = dotted(path), "it is nested too deeply."
-    except (TypeError, ValueError) as error:  # words of the schema language with values that cannot be looked up
-        where, reason = dotted(path), str(error)
-    else:
-        return
-    raise invalid(f"{where}: no valid JSON schema: {_short(reason)}", where, "invalid_schema")
-
-
-def _short(text: str, limit: int = 300) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"
 
 
 def _options(request: schema.ChatRequest) -> Options:

@@ -5,6 +5,7 @@ A chunk is made for every token of every stream, so it is a few msgspec structs 
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -56,21 +57,8 @@ class ChunkEncoder:
         return b"".join(self._choice_chunk(reply.ChunkChoice(index, role)) for index in range(self._n))
 
     def encode(self, index: int, batch: list[events.Event]) -> bytes:
-        """The chunks of some events of one choice; nothing for events that this API has no words for.
-
-        Log probabilities travel with the first text of their batch.
-        """
-        tokens = [token for event in batch if isinstance(event, events.Logprobs) for token in event.tokens]
-        pieces = []
-        for event in batch:
-            if tokens and isinstance(event, events.TextDelta):
-                pieces.append(self._logprobs_chunk(index, event.text, tokens))
-                tokens = []
-            else:
-                pieces.append(self._piece(index, event))
-        if tokens:
-            pieces.insert(0, self._logprobs_chunk(index, "", tokens))
-        return b"".join(pieces)
+        """The chunks of some events of one choice; nothing for events that this API has no words for."""
+        return b"".join(self._piece(index, event, tokens) for event, tokens in _with_logprobs(batch))
 
     def finish(self) -> bytes:
         """What follows the last choice's end."""
@@ -80,7 +68,7 @@ class ChunkEncoder:
         timings = timings_reply(overall_timings(self.finished), usage)
         return self._data(self._chunk([], usage_reply(usage), timings)) + DONE
 
-    def _piece(self, index: int, event: events.Event) -> bytes:
+    def _piece(self, index: int, event: events.Event, tokens: list[events.Logprob]) -> bytes:
         match event:
             case events.Finished():
                 return self._finish_chunk(index, event)
@@ -89,7 +77,9 @@ class ChunkEncoder:
             case events.Failed():
                 return self._data(error_object(VivaceError(event.kind, event.message)))
         delta = self._delta(event)
-        return b"" if delta is None else self._choice_chunk(reply.ChunkChoice(index, delta))
+        if delta is None:
+            return b""
+        return self._choice_chunk(reply.ChunkChoice(index, delta, logprobs_reply(tokens) if tokens else None))
 
     def _delta(self, event: events.Event) -> reply.Delta | None:
         match event:
@@ -107,10 +97,6 @@ class ChunkEncoder:
 
     def _call(self, function: reply.FunctionDelta, call: reply.ToolCallDelta) -> reply.Delta:
         return reply.Delta(function_call=function) if self._head.legacy else reply.Delta(tool_calls=[call])
-
-    def _logprobs_chunk(self, index: int, text: str, tokens: list[events.Logprob]) -> bytes:
-        choice = reply.ChunkChoice(index, reply.Delta(content=text), logprobs_reply(tokens))
-        return self._choice_chunk(choice)
 
     def _finish_chunk(self, index: int, finished: events.Finished) -> bytes:
         self.finished.append(finished)
@@ -136,6 +122,18 @@ class ChunkEncoder:
 
     def _data(self, value: object) -> bytes:
         return b"data: " + _encode(value) + b"\n\n"
+
+
+def _with_logprobs(batch: list[events.Event]) -> Iterator[tuple[events.Event, list[events.Logprob]]]:
+    """Log probabilities follow the text they belong to, and travel with it."""
+    for at, event in enumerate(batch):
+        following = batch[at + 1] if at + 1 < len(batch) else None
+        if isinstance(event, events.TextDelta) and isinstance(following, events.Logprobs):
+            yield event, following.tokens
+        elif not isinstance(event, events.Logprobs):
+            yield event, []
+        elif at == 0 or not isinstance(batch[at - 1], events.TextDelta):
+            yield events.TextDelta(""), event.tokens
 
 
 def whole(head: Head, choices: list[Folded], *, logprobs: bool) -> bytes:
