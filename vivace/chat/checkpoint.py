@@ -1,7 +1,7 @@
 """A checkpoint's way with text: conversations become token ids, token ids become events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from vivace.chat.detokenizer import TokenTable
 from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS, choose
 from vivace.chat.dialects.answer import AnswerParser
 from vivace.chat.facts import Checkpoint, CheckpointError
-from vivace.chat.grammar import GrammarBuilder, Start
+from vivace.chat.grammar import GrammarBuilder, Start, check_schemas
 from vivace.chat.guard import MarkerGuard
 from vivace.chat.template import ChatTemplate, template_kwargs, template_messages, template_tools
 from vivace.chat.text_stream import TextStream
@@ -59,7 +59,7 @@ class ChatModel:
     """
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer, tool_dialect: str, reasoning_dialect: str) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint = replace(checkpoint, stop_ids=_stop_ids(checkpoint, tokenizer))
         self.tokenizer = tokenizer
         added = {token.content: i for i, token in tokenizer.get_added_tokens_decoder().items()}
         template_text = checkpoint.tool_template or checkpoint.chat_template
@@ -72,7 +72,7 @@ class ChatModel:
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
         self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
-        self._guard = MarkerGuard(tokenizer, added, kept=self._reasoning.markers)
+        self._guard = MarkerGuard(tokenizer, template_text or "", kept=self._reasoning.markers)
         self._template = _template(checkpoint, checkpoint.chat_template)
         self._tool_template = _template(checkpoint, checkpoint.tool_template) or self._template
 
@@ -91,6 +91,13 @@ class ChatModel:
         Raises:
             VivaceError: the template refuses the conversation, a schema is invalid, a text is no Unicode.
         """
+        try:
+            return self._prepare(conversation, options)
+        except RecursionError as error:
+            raise invalid("The request is nested too deeply.") from error
+
+    def _prepare(self, conversation: Conversation, options: Options) -> Prepared:
+        check_schemas(conversation)
         tools = conversation.tools if conversation.tool_choice.mode != "none" else ()
         template = self._tool_template if tools else self._template
         if template is None:
@@ -134,6 +141,12 @@ class ChatModel:
         defaults = _sampling_defaults(self.checkpoint.generation_defaults)
         wished = {name: getattr(options, name) for name in protocol.Sampling.__struct_fields__ if name != "seed"}
         return protocol.Sampling(**defaults | {name: value for name, value in wished.items() if value is not None})
+
+
+def _stop_ids(checkpoint: Checkpoint, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """With the token that the tokenizer itself names as the end, which some configurations leave out."""
+    end = tokenizer.token_to_id(checkpoint.special_tokens.get("eos_token", ""))
+    return tuple(dict.fromkeys([*checkpoint.stop_ids, *([] if end is None else [end])]))
 
 
 def _sampling_defaults(generation: Mapping[str, Any]) -> dict[str, Any]:

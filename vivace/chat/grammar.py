@@ -34,10 +34,11 @@ class GrammarBuilder:
     def build(self, conversation: Conversation, start: Start) -> tuple[protocol.Grammar | None, tuple[str, ...]]:
         """The grammar, None if anything may be said, and notes on what had to be relaxed.
 
+        The conversation's schemas have passed `check_schemas`.
+
         Raises:
-            VivaceError: a schema is invalid, or a tool choice cannot be met.
+            VivaceError: the dialect knows no calls, but one is to be forced.
         """
-        check_schemas(conversation)
         rules = _Rules(self._tokens)
         answer = self._answer(conversation, rules)
         if answer is None:

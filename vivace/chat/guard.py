@@ -16,11 +16,16 @@ _GUARDS = [chr(c) for c in range(0xFDD0, 0xFDF0)]  # noncharacters: never in rea
 
 
 class MarkerGuard:
-    """`markers`: the texts of all added tokens. `kept`: those that an assistant's turn may contain as they are."""
+    """`template`: the text of the chat template. `kept`: markers that an assistant's turn may contain as they are.
 
-    def __init__(self, tokenizer: Tokenizer, markers: Collection[str], kept: Collection[str]) -> None:
+    Markers are the added tokens that are special, look like `<|x|>`, or stand in the template as `<x>` or `[x]`. Other
+    added tokens (Gemma has runs of newlines and HTML tags among them) are ordinary text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, template: str, kept: Collection[str]) -> None:
         self._tokenizer = tokenizer
-        usable = [m for m in markers if len(m) > 1] if _pieces_join(tokenizer) else []
+        added = tokenizer.get_added_tokens_decoder().values() if _pieces_join(tokenizer) else ()
+        usable = [t.content for t in added if len(t.content) > 1 and (t.special or _is_marker(t.content, template))]
         self._all = _any_of(usable)
         self._strict = _any_of([m for m in usable if m not in kept])
 
@@ -40,8 +45,13 @@ class MarkerGuard:
     def encode(self, prompt: str, guard: str) -> list[int]:
         """Ids of the prompt; no special tokens are added."""
         pieces = prompt.split(guard) if guard else [prompt]
-        encoded = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
-        return [token for piece in encoded for token in piece.ids]
+        return [token for piece in pieces for token in self._tokenizer.encode(piece, add_special_tokens=False).ids]
+
+
+def _is_marker(text: str, template: str) -> bool:
+    if text.startswith("<|") and text.endswith("|>"):
+        return True
+    return text in template and (text[0] + text[-1]) in ("<>", "[]")
 
 
 def _any_of(texts: Collection[str]) -> re.Pattern[str]:

@@ -11,7 +11,10 @@ _NAME_LIMIT = 128  # characters of a name inside a tag; anything longer is text
 
 
 class Lexeme(NamedTuple):
-    """`kind` is a key of the marker table, or "text"; `name` what stands inside a named tag."""
+    """`kind` is a key of the marker table, "text", or "spelled": the letters of a marker that counts only as a token.
+
+    `name` is what stands inside a named tag; `token`: the text was one token.
+    """
 
     kind: str
     text: str
@@ -35,11 +38,13 @@ class Lexer:
 
     def __init__(self, markers: Mapping[str, str | Tag], tokens: frozenset[str] = frozenset()) -> None:
         self._token_kinds = {m: kind for kind, m in markers.items() if isinstance(m, str) and m in tokens}
-        spelled = {kind: m for kind, m in markers.items() if not (isinstance(m, str) and m in tokens)}
-        self._whole = re.compile("|".join(f"(?P<{kind}>{_whole(m)})" for kind, m in spelled.items()) or r"(?!)")
-        self._partial = re.compile("|".join(_partial(m) for m in spelled.values()) or r"(?!)")
-        self._named = {kind: m for kind, m in spelled.items() if isinstance(m, Tag)}
-        self._reach = max((_length(m) for m in spelled.values()), default=0)
+        counting = {kind: m for kind, m in markers.items() if kind not in self._token_kinds.values()}
+        patterns = [f"(?P<{kind}>{_whole(m)})" for kind, m in counting.items()]
+        patterns += [f"(?P<spelled>{'|'.join(map(re.escape, self._token_kinds))})"] if self._token_kinds else []
+        self._whole = re.compile("|".join(patterns) or r"(?!)")
+        self._partial = re.compile("|".join(map(_partial, markers.values())) or r"(?!)")
+        self._named = {kind: m for kind, m in counting.items() if isinstance(m, Tag)}
+        self._reach = max(map(_length, markers.values()), default=0)
         self.partial = ""
 
     def feed(self, piece: Piece) -> list[Lexeme]:

@@ -79,6 +79,7 @@ class TaggedParser:
         self._events: list[Event] = []
         self._held: list[Lexeme] = []  # of an opener that may become a call
         self._space = ""  # white space that is content only if content follows
+        self._quoted = False  # an opener went by as text: what follows it is no bare call
         self._spoke = False  # content was emitted since the start or the last call
         self._wrapped = False
         self._stray = False
@@ -116,11 +117,11 @@ class TaggedParser:
                 self._take(lexeme)
         reason = "the output ended at the token limit" if cut else "the call was not closed at the end of the output"
         if self._state == "value":
-            self._repaired = self._repaired or reason
-            rest = self._value.settle()
+            end = self._value.settle()
+            self._repaired = self._repaired or end.repaired or reason
             self._end_value()
             self._end_call()
-            self._retake(rest)
+            self._retake(end.rest)
             return self.finish(cut)
         if self._state in ("body", "closing"):
             self._repaired = self._repaired or reason
@@ -154,9 +155,11 @@ class TaggedParser:
 
     def _take_outside(self, lexeme: Lexeme) -> None:
         kind = lexeme.kind
+        opener_went_by = kind in ("wrapper_open", "spelled")
+        quoted, self._quoted = self._quoted, opener_went_by or (self._quoted and lexeme.text.isspace())
         if kind == "wrapper_open" and (lexeme.token or not self._context.in_code):
-            self._state, self._held = "opened", [lexeme]
-        elif kind == "function_open" and lexeme.name in self._tools and self._may_start_bare():
+            self._state, self._held, self._quoted = "opened", [lexeme], False
+        elif kind == "function_open" and lexeme.name in self._tools and self._may_start_bare() and not quoted:
             self._state, self._held = "bare", [lexeme]
         elif kind == "wrapper_close" and self._index > self._first_index and not self._spoke:
             self._space = ""  # the closer of a wrapper that was never opened

@@ -89,14 +89,11 @@ class TaggedValue:
             case _:
                 return self._take_other(lexeme)
 
-    def settle(self) -> Sequence[Lexeme]:
-        """The output is over: ends the value at the last closer in sight. Returns what comes after the call."""
+    def settle(self) -> Verdict:
+        """The output is over: the value ends at the last closer in sight."""
         if self._group is not None:
-            return self._end(self._group, [], True).rest
-        if self._likely:
-            return self._end_likely([]).rest
-        self._flush(len(self._tail))
-        return []
+            return self._end(self._group, [], True)
+        return self._end_likely([]) if self._likely else self._end(len(self._tail), [], True)
 
     def _take_text(self, lexeme: Lexeme) -> Verdict | None:
         if self._group is None and not self._likely and not self._tail:
