@@ -44,11 +44,18 @@ class Client:
 
     def alive(self) -> bool:
         """Whether something answers /health there."""
-        return self._status("/health") == 200
+        try:
+            return self._http.get("/health", timeout=PROBE_S).status_code == 200
+        except httpx.HTTPError:
+            return False
 
-    def ready(self) -> bool:
-        """Whether a model is resident."""
-        return self._status("/ready") == 200
+    def states(self) -> list[str]:
+        """How each model is: "ready", "failed", or on its way; empty while nothing answers."""
+        try:
+            reply = self._http.get("/ready", timeout=PROBE_S)
+            return [model["state"] for model in reply.json()["models"]]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return []
 
     def models(self) -> list[str]:
         """The ids that the server offers, its default first."""
@@ -75,12 +82,6 @@ class Client:
         except httpx.HTTPError as error:
             raise self._lost(error) from None
 
-    def _status(self, path: str) -> int | None:
-        try:
-            return self._http.get(path, timeout=PROBE_S).status_code
-        except httpx.HTTPError:
-            return None
-
     def _lost(self, error: httpx.HTTPError) -> CliError:
         return CliError(f"{self.url} does not answer: {str(error) or type(error).__name__}.")
 
@@ -92,7 +93,10 @@ def local_url(settings: Settings) -> str:
 
 
 def _data(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The JSON of each server-sent event. Lines end at line feeds only: other separators occur inside of text."""
+    """The JSON of each server-sent event, up to [DONE].
+
+    Lines end at line feeds only: other separators occur inside of text.
+    """
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -102,6 +106,7 @@ def _data(chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
                 if data == b"[DONE]":
                     return
                 yield json.loads(data)
+    raise CliError("The answer ended before it was complete.")
 
 
 def _pieces(chunks: Iterator[dict[str, Any]]) -> Iterator[Piece]:

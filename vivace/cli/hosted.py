@@ -26,7 +26,7 @@ _END_S = 10.0
 
 @contextmanager
 def hosted(settings: Settings) -> Iterator[Client]:
-    """A client of a server that has the model of `settings` resident.
+    """A client of a server that has the model of `settings` resident, or has given up on it and will say why.
 
     Raises:
         CliError: the server ended or did not get the model ready in time; the message has its last words.
@@ -62,7 +62,7 @@ def _start(settings: Settings, log: IO[str]) -> "subprocess.Popen[str]":
 
 def _wait_until_ready(client: Client, server: "subprocess.Popen[str]", log: IO[str], timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    while not client.ready():
+    while not {"ready", "failed"} & set(client.states()):
         if server.poll() is not None:
             raise CliError(_last_words(log) or f"The server ended with status {server.returncode}.")
         if time.monotonic() > deadline:

@@ -1,0 +1,108 @@
+"""`vivace parse`: text on stdin, and cases one per line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Vivace
+
+TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}}}}]
+CALL = "<tool_call>\n<function=add>\n<parameter=n>\n42\n</parameter>\n</function>\n</tool_call>"
+
+
+def case(**fields: object) -> str:
+    return json.dumps(
+        {"dialect": "qwen3_coder_xml", "tools": TOOLS, "thinking_in_prompt": False, "split": None} | fields
+    )
+
+
+@pytest.mark.parametrize("split", [None, 1, 7, [1, 2, 3]])
+def test_a_case_whatever_the_split(vivace: Vivace, split: object) -> None:
+    outcome = vivace("parse", "--jsonl", stdin=case(text=f"<think>hm</think>Sure.{CALL}", split=split))
+    answer = json.loads(outcome.out)
+    assert answer["reasoning_content"] == "hm"
+    assert answer["content"].strip() == "Sure."
+    assert [(call["name"], json.loads(call["arguments"])) for call in answer["tool_calls"]] == [("add", {"n": 42})]
+    assert outcome.exit_code == 0
+
+
+def test_thinking_that_the_prompt_opened(vivace: Vivace) -> None:
+    answer = json.loads(vivace("parse", "--jsonl", stdin=case(text="hm</think>Sure.", thinking_in_prompt=True)).out)
+    assert (answer["reasoning_content"], answer["content"].strip()) == ("hm", "Sure.")
+
+
+BAD_LINES = [
+    "{",
+    "",
+    "[]",
+    '{"text": "x"}',
+    '{"dialect": "klingon", "text": "x"}',
+    case(text=1),
+    case(text="x", split=0),
+    case(text="x", split=True),
+    case(text="x", tools=[1]),
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_bad_line_is_an_error_and_the_next_one_is_answered(vivace: Vivace, line: str) -> None:
+    outcome = vivace("parse", "--jsonl", stdin=f"{line}\n{case(text='Sure.')}\n")
+    error, answer = map(json.loads, outcome.out.splitlines())
+    assert list(error) == ["error"]
+    assert error["error"]
+    assert answer["content"] == "Sure."
+    assert outcome.exit_code == 1
+    assert not outcome.err
+
+
+def test_bytes_that_are_no_text_are_an_error(vivace: Vivace) -> None:
+    outcome = vivace("parse", "--jsonl", stdin=b"\xff\n")
+    assert list(json.loads(outcome.out)) == ["error"]
+
+
+def test_lone_surrogates_survive(vivace: Vivace) -> None:
+    answer = json.loads(vivace("parse", "--jsonl", stdin='{"dialect": "none", "text": "a\\ud800b"}').out)
+    assert answer["content"] == "a\ud800b"
+
+
+def test_each_line_is_answered_before_the_next_one_is_read(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "vivace.cli", "parse", "--jsonl"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for text in ("one", "two"):
+            process.stdin.write(case(text=text) + "\n")
+            assert json.loads(process.stdout.readline())["content"] == text
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
+def test_people_get_words(vivace: Vivace, tmp_path: Path) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps(TOOLS))
+    arguments = ("parse", "--dialect", "qwen3_coder_xml", "--tools", "tools.json", "--split", "3")
+    outcome = vivace(*arguments, stdin=f"<think>hm</think>Sure.\n{CALL}")
+    assert outcome.exit_code == 0
+    assert "reasoning_content: hm" in outcome.out
+    assert "content: Sure." in outcome.out
+    assert 'call: add({"n": 42})' in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "complaint"),
+    [
+        (("--dialect", "klingon"), 1, "no dialect is called 'klingon'"),
+        (("--dialect", "none", "--split", "x"), 2, "--split takes a number"),
+        (("--dialect", "none", "--split", "0"), 1, "a split is a positive number"),
+        (("--dialect", "none", "--tools", "missing.json"), 1, "--tools: missing.json cannot be read"),
+    ],
+)
+def test_mistakes_are_explained(vivace: Vivace, arguments: tuple[str, ...], exit_code: int, complaint: str) -> None:
+    outcome = vivace("parse", *arguments, stdin="some text")
+    assert (outcome.exit_code, "Traceback" in outcome.err) == (exit_code, False)
+    assert complaint in outcome.err
