@@ -125,6 +125,11 @@ class Detokenizer:
         self._first = self._first and not data and not self._table.bytes_of(token)
         return self._pieces(self._decoder.decode(data))
 
+    @property
+    def held(self) -> bool:
+        """Bytes of an unfinished character are held."""
+        return bool(self._decoder.getstate()[0])
+
     def finish(self) -> list[Piece]:
         """An unfinished character is U+FFFD."""
         return self._pieces(self._decoder.decode(b"", True))

@@ -48,7 +48,7 @@ class TextStream:
             for piece in pieces:
                 events += self._visible(self._parser.feed(piece))
             self.reasoning_tokens += was_reasoning or self._parser.reasoning
-            if not (self._parser.held or self._stops.held):
+            if logprobs is not None and not (self._text.held or self._parser.held or self._stops.held):
                 self._logprobs.clear()
         return events
 

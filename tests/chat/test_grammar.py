@@ -1,0 +1,182 @@
+import json
+
+import pytest
+from llguidance import LLMatcher, LLTokenizer
+
+from tests.chat.builders import WEATHER, call, tool
+from vivace.assets import embedded_model_path
+from vivace.chat.conversation import Conversation, Message, Options, ResponseFormat, Tool, ToolChoice
+from vivace.chat.grammar import Start
+from vivace.errors import VivaceError
+
+PARIS = call("get_weather", city="Paris")
+TIME = tool("get_time", "zone", zone={"type": "string"})
+AUTO = ToolChoice()
+NAMED = ToolChoice("named", "get_weather")
+REQUIRED = ToolChoice("required")
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+NESTED = tool("nested", "o", o={"$ref": "#/$defs/P"})
+NESTED.parameters["$defs"] = {"P": PERSON}
+
+
+@pytest.fixture(scope="module")
+def ll():
+    return LLTokenizer(str(embedded_model_path() / "tokenizer.json"), n_vocab=8192, eos_token=[8182, 8180])
+
+
+def prepared(mini, *tools, choice=AUTO, thinking=False, **fields):
+    return mini.prepare(Conversation((Message("user", "Hi"),), tools, choice, **fields), Options(thinking=thinking))
+
+
+def accepted(mini, ll, grammar, text):
+    """Whether `text` is a whole output: every token is allowed, and the end is too."""
+    matcher = LLMatcher(ll, grammar.source)
+    assert not matcher.get_error()
+    ids = mini.tokenizer.encode(text, add_special_tokens=False).ids
+    return all(matcher.consume_token(i) for i in ids) and matcher.is_accepting()
+
+
+CALLS = [
+    (NAMED, True, PARIS, True),
+    (NAMED, True, call("get_weather", city="a </parameter> b\n\n", days="3", unit="C"), True),
+    (NAMED, True, call("get_weather", city='{"a": 1} é 😀'), True),
+    (NAMED, True, f"{PARIS}\n{PARIS}", True),
+    (NAMED, False, f"{PARIS}\n{PARIS}", False),
+    (NAMED, True, call("get_weather", city="a", days="many"), False),
+    (NAMED, True, call("get_weather", city="a", unit="K"), False),
+    (NAMED, True, call("get_weather", days="3"), False),
+    (NAMED, True, call("get_weather", town="a"), False),
+    (NAMED, True, call("get_time", zone="a"), False),
+    (NAMED, True, "Sure.", False),
+    (NAMED, True, PARIS.removesuffix("</tool_call>"), False),
+    (REQUIRED, True, call("get_time", zone="UTC"), True),
+    (REQUIRED, True, f"{call('get_time', zone='UTC')}\n{PARIS}", True),
+    (REQUIRED, True, "", False),
+]
+
+
+@pytest.mark.parametrize(("choice", "parallel", "text", "valid"), CALLS)
+def test_forced_calls(mini, ll, choice, parallel, text, valid):
+    grammar = prepared(mini, WEATHER, TIME, choice=choice, parallel_tool_calls=parallel).grammar
+    assert accepted(mini, ll, grammar, text) is valid
+
+
+def test_typed_parameters_follow_references(mini, ll):
+    grammar = prepared(mini, NESTED, choice=REQUIRED).grammar
+    assert accepted(mini, ll, grammar, call("nested", o='{"name": "A", "age": 3}'))
+    assert not accepted(mini, ll, grammar, call("nested", o='{"name": "A"}'))
+
+
+def test_without_a_reason_there_is_no_grammar(mini):
+    assert prepared(mini).grammar is None
+    assert prepared(mini, WEATHER).grammar is None
+    assert prepared(mini, WEATHER, choice=ToolChoice("none")).grammar is None
+
+
+def test_strict_tools_hold_in_free_text(mini, ll):
+    strict = Tool(WEATHER.name, None, WEATHER.parameters, strict=True)
+    grammar = prepared(mini, strict, TIME).grammar
+    assert accepted(mini, ll, grammar, "Just text, even <function=get_weather>.")
+    assert accepted(mini, ll, grammar, f"Let me see.\n\n{PARIS}\n{call('get_time', anything='goes')}")
+    assert not accepted(mini, ll, grammar, f"Let me see.\n\n{call('get_weather', town='a')}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "valid"),
+    [
+        (PERSON, '{"name": "A", "age": 3}', True),
+        (PERSON, '{\n  "name": "A",\n  "age": 3\n}', True),
+        (PERSON, '{"name": "A"}', False),
+        (PERSON, '{"name": "A", "age": "3"}', False),
+        (None, '{"any": ["thing"]}', True),
+        (None, "[1]", False),
+        (None, "Sure: {}", False),
+    ],
+)
+def test_response_format(mini, ll, schema, text, valid):
+    grammar = prepared(mini, response_format=ResponseFormat("json", schema)).grammar
+    assert accepted(mini, ll, grammar, text) is valid
+
+
+def test_response_format_leaves_calls_possible(mini, ll):
+    grammar = prepared(mini, WEATHER, response_format=ResponseFormat("json", PERSON)).grammar
+    assert accepted(mini, ll, grammar, PARIS)
+    assert accepted(mini, ll, grammar, '{"name": "A", "age": 3}')
+    assert not accepted(mini, ll, grammar, "text")
+
+
+def test_the_grammar_starts_where_reasoning_ends(mini, ll):
+    grammar = prepared(mini, thinking=True, response_format=ResponseFormat("json", PERSON)).grammar
+    assert grammar.after == mini.tokenizer.token_to_id("</think>")
+    assert accepted(mini, ll, grammar, '\n\n{"name": "A", "age": 3}')
+    assert prepared(mini, response_format=ResponseFormat("json", PERSON)).grammar.after is None
+
+
+def test_a_model_that_opens_reasoning_itself_may_do_so(mini, ll):
+    conversation = Conversation((), response_format=ResponseFormat("json", PERSON))
+    grammar, _ = mini._grammars.build(conversation, Start(may_reason=True))
+    assert accepted(mini, ll, grammar, '<think>\nhm {\n</think>\n\n{"name": "A", "age": 3}')
+    assert accepted(mini, ll, grammar, '{"name": "A", "age": 3}')
+    assert not accepted(mini, ll, grammar, "<think>\nhm</think> no")
+
+
+@pytest.mark.parametrize(
+    ("schema", "word"),
+    [
+        ({"type": "object", "properties": {"a": {"not": {"type": "string"}}}}, "not"),
+        ({"type": "object", "properties": {"a": {"type": "string", "format": "unheard-of"}}}, "format"),
+        ({"type": "array", "items": {"type": "integer"}, "contains": {"const": 3}}, "contains"),
+        ({"type": "object", "patternProperties": {"(?=x)": {"type": "string"}}}, ""),
+        ({"type": "object", "if": {"required": ["a"]}, "then": {"required": ["b"]}}, "if"),
+        ({"$ref": "https://example.invalid/schema.json"}, ""),
+    ],
+)
+def test_what_cannot_be_held_is_relaxed_and_reported(mini, ll, schema, word):
+    ready = prepared(mini, response_format=ResponseFormat("json", schema))
+    assert not LLMatcher(ll, ready.grammar.source).get_error()
+    assert ready.relaxed
+    assert any(word in note for note in ready.relaxed)
+
+
+def test_constraints_of_string_parameters_are_reported(mini):
+    pattern = tool("f", "a", a={"type": "string", "pattern": "^x"})
+    assert prepared(mini, pattern, choice=REQUIRED).relaxed == ("f.a: pattern of a string parameter is not enforced",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": ResponseFormat("json", {"type": "objekt"})}, "response_format.json_schema.schema.type"),
+        ({"tools": (tool("f", a={"type": 3}),)}, "tools.0.function.parameters.properties.a.type"),
+        ({"tool_choice": ToolChoice("named", "nope"), "tools": (WEATHER,)}, "tool_choice"),
+        ({"tool_choice": ToolChoice("required")}, "tool_choice"),
+    ],
+)
+def test_invalid_requests_name_the_field(mini, fields, param):
+    with pytest.raises(VivaceError) as caught:
+        mini.prepare(Conversation((Message("user", "Hi"),), **fields), Options())
+    assert (caught.value.kind, caught.value.param) == ("invalid_request", param)
+
+
+def test_a_schema_without_bottom_is_refused_not_a_crash(mini):
+    schema: dict = {"type": "object"}
+    for _ in range(2000):
+        schema = {"type": "object", "properties": {"a": schema}}
+    with pytest.raises(VivaceError, match="nested"):
+        prepared(mini, response_format=ResponseFormat("json", schema))
+
+
+def test_parser_and_grammar_agree(mini, ll):
+    """What the grammar allows, the parser reads as the call that was forced."""
+    ready = prepared(mini, WEATHER, choice=NAMED)
+    text = call("get_weather", city='say "</parameter>"', days="-3", unit="F")
+    assert accepted(mini, ll, ready.grammar, text)
+    stream = mini.stream(ready)
+    events = stream.feed(mini.tokenizer.encode(text, add_special_tokens=False).ids) + stream.finish("stop")
+    arguments = "".join(getattr(e, "json_delta", "") for e in events)
+    assert json.loads(arguments) == {"city": 'say "</parameter>"', "days": -3, "unit": "F"}
