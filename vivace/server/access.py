@@ -74,4 +74,5 @@ class _Exchange:
         tokens = f" {state['tokens']} tokens" if "tokens" in state else ""
         left = " client left" if state.get("left") else ""
         status = self.status or "-"
-        log.log(level, "%s %r %s %.0f ms%s%s", scope["method"], scope["path"], status, seconds * 1e3, tokens, left)
+        path = scope["path"].encode("unicode_escape").decode()  # no line breaks from clients
+        log.log(level, "%s %s %s %.0f ms%s%s", scope["method"], path, status, seconds * 1e3, tokens, left)

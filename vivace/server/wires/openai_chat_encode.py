@@ -88,11 +88,13 @@ class ChunkEncoder:
             case events.ReasoningDelta():
                 return reply.Delta(reasoning_content=event.text)
             case events.ToolCallStarted():
-                function = reply.FunctionDelta("", event.name)
-                return self._call(function, reply.ToolCallDelta(event.index, function, event.id, "function"))
+                function = reply.FunctionDelta(name=event.name, arguments="")
+                return self._call(
+                    function, reply.ToolCallDelta(index=event.index, id=event.id, type="function", function=function)
+                )
             case events.ToolCallArguments():
-                function = reply.FunctionDelta(event.json_delta)
-                return self._call(function, reply.ToolCallDelta(event.index, function))
+                function = reply.FunctionDelta(arguments=event.json_delta)
+                return self._call(function, reply.ToolCallDelta(index=event.index, function=function))
         return None
 
     def _call(self, function: reply.FunctionDelta, call: reply.ToolCallDelta) -> reply.Delta:
@@ -117,7 +119,13 @@ class ChunkEncoder:
     ) -> reply.ChatCompletionChunk:
         head = self._head
         return reply.ChatCompletionChunk(
-            head.id, head.created, head.model, self._fingerprint, choices, usage=usage, timings=timings
+            id=head.id,
+            created=head.created,
+            model=head.model,
+            system_fingerprint=self._fingerprint,
+            choices=choices,
+            usage=usage,
+            timings=timings,
         )
 
     def _data(self, value: object) -> bytes:
@@ -155,7 +163,7 @@ def whole(head: Head, choices: list[Folded], *, logprobs: bool) -> bytes:
 
 
 def _choice(head: Head, index: int, choice: Folded, end: events.Finished, *, logprobs: bool) -> reply.Choice:
-    message = reply.AssistantMessage("".join(choice.text))
+    message = reply.AssistantMessage(content="".join(choice.text))
     if choice.reasoning:
         message.reasoning_content = "".join(choice.reasoning)
     if choice.calls:
@@ -166,7 +174,8 @@ def _choice(head: Head, index: int, choice: Folded, end: events.Finished, *, log
 
 def _add_calls(message: reply.AssistantMessage, choice: Folded, *, legacy: bool) -> None:
     calls = [
-        reply.ToolCall(call.id, reply.Function(call.name, "".join(call.arguments))) for call in choice.calls.values()
+        reply.ToolCall(id=call.id, function=reply.Function(call.name, "".join(call.arguments)))
+        for call in choice.calls.values()
     ]
     if legacy:
         message.function_call = calls[0].function

@@ -27,18 +27,18 @@ class ChoiceLogprobs(Struct):
     refusal: None = None
 
 
-class FunctionDelta(Struct):
+class FunctionDelta(Struct, kw_only=True):
     """`name` comes first and once; the pieces of `arguments` make up one JSON text."""
 
-    arguments: str
     name: str | UnsetType = UNSET
+    arguments: str
 
 
-class ToolCallDelta(Struct):
+class ToolCallDelta(Struct, kw_only=True):
     index: int
-    function: FunctionDelta
     id: str | UnsetType = UNSET
     type: Literal["function"] | UnsetType = UNSET
+    function: FunctionDelta
 
 
 class Delta(Struct):
@@ -82,15 +82,15 @@ class ReplyTimings(Struct):
     generated_tokens_per_s: float
 
 
-class ChatCompletionChunk(Struct):
+class ChatCompletionChunk(Struct, kw_only=True):
     """With `stream_options.include_usage`, `usage` is null but in the last chunk, which has no choices."""
 
     id: str
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     created: int
     model: str
     system_fingerprint: str
     choices: list[ChunkChoice]
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     usage: CompletionUsage | UnsetType | None = UNSET
     timings: ReplyTimings | UnsetType = UNSET
 
@@ -100,15 +100,15 @@ class Function(Struct):
     arguments: str
 
 
-class ToolCall(Struct):
+class ToolCall(Struct, kw_only=True):
     id: str
-    function: Function
     type: Literal["function"] = "function"
+    function: Function
 
 
-class AssistantMessage(Struct):
-    content: str | None
+class AssistantMessage(Struct, kw_only=True):
     role: Literal["assistant"] = "assistant"
+    content: str | None
     refusal: None = None
     reasoning_content: str | UnsetType = UNSET
     tool_calls: list[ToolCall] | UnsetType = UNSET
@@ -122,12 +122,12 @@ class Choice(Struct):
     logprobs: ChoiceLogprobs | None = None
 
 
-class ChatCompletion(Struct):
+class ChatCompletion(Struct, kw_only=True):
     id: str
+    object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
     system_fingerprint: str
     choices: list[Choice]
     usage: CompletionUsage
     timings: ReplyTimings
-    object: Literal["chat.completion"] = "chat.completion"
