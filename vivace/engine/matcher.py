@@ -49,7 +49,7 @@ class Matcher:
                 self._after = None
             return
         if not self._matcher.consume_token(token):
-            raise GrammarError(self._matcher.get_error() or f"token {token} is outside the grammar")
+            raise GrammarError(_first_line(self._matcher) or f"token {token} is outside the grammar")
 
     def fill(self, words: NDArray[np.int32]) -> None:
         """Write the mask of allowed tokens, bit i of word w for token 32 w + i; `words` is int32 `[ceil(V / 32)]`."""
@@ -58,7 +58,12 @@ class Matcher:
             return
         self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
         if self._matcher.is_error():
-            raise GrammarError(self._matcher.get_error())
+            raise GrammarError(_first_line(self._matcher))
+
+
+def _first_line(matcher: llguidance.LLMatcher) -> str:
+    """llguidance appends its whole state and the grammar to an error; a person needs the first line."""
+    return str(matcher.get_error()).split("\n", 1)[0]
 
 
 class GrammarCompiler:
@@ -79,7 +84,7 @@ class GrammarCompiler:
     def _compile(self, grammar: Grammar) -> Matcher:
         matcher = llguidance.LLMatcher(self._load_tokenizer(), grammar.source, log_level=0)
         if matcher.is_error():
-            raise GrammarError(matcher.get_error())
+            raise GrammarError(_first_line(matcher))
         return Matcher(matcher, grammar.after)
 
     def _load_tokenizer(self) -> llguidance.LLTokenizer:

@@ -79,12 +79,12 @@ def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel
     Raises:
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
     """
-    _install_seams()
+    install_seams()
     try:
         model, _ = mlx_utils.load_model(path, lazy=True)
     except (FileNotFoundError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise LoadError(f"{path}: {error}") from error
-    _install_seams()  # the model's own module has been imported by now
+    install_seams()  # the model's own module has been imported by now
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     if on_cpu():
@@ -134,7 +134,7 @@ def _attention(
     return result
 
 
-def _install_seams() -> None:
+def install_seams() -> None:
     """Put our functions where the loaded model modules look theirs up."""
     modules = [module for name, module in list(sys.modules.items()) if name.startswith("mlx_lm.models.")]
     for module in modules:
