@@ -47,6 +47,7 @@ def test_dialects_and_why(mini):
     assert (mini.tool_dialect, mini.reasoning_dialect) == ("qwen3_coder_xml", "think")
     assert "<function=" in mini.dialect_reasons["tool"]
     other = ChatModel.load(embedded_model_path(), tool_dialect="none", reasoning_dialect="none")
+    assert ChatModel.load(embedded_model_path(), tool_dialect="qwen3.5").tool_dialect == "qwen3_coder_xml"
     assert (other.tool_dialect, other.dialect_reasons["reasoning"]) == ("none", "set by the user")
 
 

@@ -78,6 +78,23 @@ def test_without_a_reason_there_is_no_grammar(mini):
     assert prepared(mini, WEATHER, choice=ToolChoice("none")).grammar is None
 
 
+def test_one_call_at_most_where_parallel_calls_are_off(mini, ll):
+    grammar = prepared(mini, WEATHER, parallel_tool_calls=False).grammar
+    assert accepted(mini, ll, grammar, f"Let me see.\n\n{PARIS}")
+    assert accepted(mini, ll, grammar, "No call at all.")
+    assert not accepted(mini, ll, grammar, f"{PARIS}\n{PARIS}")
+
+
+def test_schemas_are_judged_by_the_draft_they_declare(mini):
+    old = {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "type": "integer",
+        "minimum": 0,
+        "exclusiveMinimum": True,
+    }
+    assert prepared(mini, tool("f", a={"type": "integer"}), response_format=ResponseFormat("json", old)).grammar
+
+
 def test_strict_tools_hold_in_free_text(mini, ll):
     strict = Tool(WEATHER.name, None, WEATHER.parameters, strict=True)
     grammar = prepared(mini, strict, TIME).grammar

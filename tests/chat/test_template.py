@@ -92,10 +92,14 @@ def test_variables_that_are_ours_are_refused():
 
 
 def test_past_calls_are_mappings_where_they_are_json_objects():
-    calls = (ToolCall("1", "f", '{"a": 1}'), ToolCall("2", "g", "{broken"), ToolCall("3", "h", ""))
+    calls = (
+        ToolCall("1", "f", '{"a": 1, "half": "\\ud800"}'),
+        ToolCall("2", "g", "{broken"),
+        ToolCall("3", "h", ""),
+    )
     conversation = Conversation((Message("assistant", "", None, calls), Message("tool", "42", tool_call_id="2")))
     assistant, result = template_messages(conversation, "anywhere")
-    assert [c["function"]["arguments"] for c in assistant["tool_calls"]] == [{"a": 1}, "{broken", {}]
+    assert [c["function"]["arguments"] for c in assistant["tool_calls"]] == [{"a": 1, "half": "?"}, "{broken", {}]
     assert result == {"role": "tool", "content": "42", "tool_call_id": "2", "name": "g"}
 
 

@@ -64,10 +64,10 @@ class ChatModel:
         added = {token.content: i for i, token in tokenizer.get_added_tokens_decoder().items()}
         template_text = checkpoint.tool_template or checkpoint.chat_template
         choice = choose(template_text, added, tool_dialect, reasoning_dialect)
-        self.tool_dialect, self.reasoning_dialect = choice.tool, choice.reasoning
         self.dialect_reasons: Mapping[str, str] = choice.reasons
         self._tools = _known(TOOL_DIALECTS, choice.tool, "tool_dialect")
         self._reasoning = _known(REASONING_DIALECTS, choice.reasoning, "reasoning_dialect")
+        self.tool_dialect, self.reasoning_dialect = self._tools.name, self._reasoning.name
         markers = {*self._tools.markers, *self._reasoning.markers}
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from vivace import protocol
@@ -73,7 +74,7 @@ class GrammarBuilder:
         if conversation.response_format.mode == "json":
             body = rules.json(_object_schema(conversation), None)
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
-        if any(tool.strict for tool in offered):
+        if offered and (not many or any(tool.strict for tool in offered)):
             return self._prose_and_calls(offered, rules, many)
         return None
 
@@ -86,13 +87,13 @@ class GrammarBuilder:
         return options[0] if len(options) == 1 else rules.rule("any", " | ".join(options))
 
     def _prose_and_calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str | None:
-        """Free text, in which a call has to keep its tool's schema. Needs a trigger that is a token of its own."""
+        """Free text and calls, strict ones by their schema. Needs a trigger that is a token of its own."""
         if not self._tools.markers or self._tools.markers[0] not in self._tokens:
-            rules.notes.append("strict tools: this vocabulary has no token that begins a call, so none is enforced")
+            rules.notes.append("calls are not constrained: this vocabulary has no token that begins one")
             return None
         prose = rules.rule("prose", "/(?s:.*)/")
         call = self._any_call(tools, rules, exact=False)
-        return f"{prose} ({call} {prose}){'*' if many else '?'}"
+        return f"{prose} ({call} {prose})*" if many else f"{prose} {call}?"
 
 
 _BREAK = r"/\n{0,2}/"  # the newlines that separate reasoning from what follows
@@ -142,16 +143,23 @@ def quoted(text: str) -> str:
 
 def _expressible(schema: JSON) -> tuple[str, list[str]]:
     """The schema as llguidance can hold it, and what had to go for that."""
-    from llguidance import LLMatcher
-
     notes: list[str] = []
     for candidate in (schema, {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}, {}):
-        source = json.dumps({**candidate, "x-guidance": _JSON_STYLE}, ensure_ascii=True)
-        failed, messages = LLMatcher.validate_grammar_with_warnings(f"start: %json {source}")
+        source = json.dumps({**candidate, "x-guidance": _JSON_STYLE})
+        failed, messages = _validated(source)
         if not failed:
             return source, notes + [f"not enforced: {message}" for message in messages]
         notes = [f"only the type is enforced, since the schema cannot be held: {messages[0].splitlines()[0]}"]
     return json.dumps({"x-guidance": _JSON_STYLE}), notes
+
+
+@lru_cache(1024)
+def _validated(source: str) -> tuple[bool, tuple[str, ...]]:
+    """Whether llguidance refuses the schema, and its error or warnings. Agents send the same tools every turn."""
+    from llguidance import LLMatcher
+
+    failed, messages = LLMatcher.validate_grammar_with_warnings(f"start: %json {source}")
+    return failed, tuple(messages)
 
 
 def check_schemas(conversation: Conversation) -> None:
@@ -172,12 +180,24 @@ def check_schemas(conversation: Conversation) -> None:
 
 
 def _check(schema: JSON, where: str) -> None:
-    from jsonschema import Draft202012Validator, SchemaError
-
     try:
-        Draft202012Validator.check_schema(schema)
+        fault = _fault(json.dumps(schema))
+    except RecursionError:
+        fault = ("it is nested too deeply", ())
+    if fault is not None:
+        message, path = fault
+        raise invalid(f"Invalid JSON schema: {message}.", ".".join([where, *path]), "invalid_json_schema")
+
+
+@lru_cache(1024)
+def _fault(source: str) -> tuple[str, tuple[str, ...]] | None:
+    """What is wrong with a schema by the draft that it declares, and the path to it."""
+    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema.validators import validator_for
+
+    schema = json.loads(source)
+    try:
+        validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
-        path = ".".join([where, *map(str, error.absolute_path)])
-        raise invalid(f"Invalid JSON schema: {error.message}", path, "invalid_json_schema") from error
-    except RecursionError as error:
-        raise invalid("Invalid JSON schema: it is nested too deeply.", where, "invalid_json_schema") from error
+        return error.message, tuple(map(str, error.absolute_path))
+    return None

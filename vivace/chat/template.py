@@ -148,7 +148,14 @@ def _arguments(text: str) -> Any:
         value = json.loads(text) if text.strip() else {}
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, dict) else text
+    if not isinstance(value, dict):
+        return text
+    return _without_surrogates(value) if "\\ud" in text.lower() else value
+
+
+def _without_surrogates(value: JSON) -> Any:
+    """Half a surrogate pair, which JSON may hold as an escape, is no text that can be tokenized."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def template_tools(tools: tuple[Tool, ...]) -> list[JSON] | None:

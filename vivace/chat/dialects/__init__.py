@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from vivace.chat.dialects import none, qwen3_coder_xml, think
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 
-TOOL_DIALECTS: Mapping[str, ToolDialect] = {d.name: d for d in (qwen3_coder_xml.DIALECT, none.TOOLS)}
+_TOOL_FAMILIES: tuple[ToolDialect, ...] = (qwen3_coder_xml.DIALECT, none.TOOLS)
+TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
 REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {d.name: d for d in (think.DIALECT, none.REASONING)}
 
 

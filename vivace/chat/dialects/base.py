@@ -79,6 +79,10 @@ class ToolDialect(Protocol):
         """The key in the registry."""
 
     @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names that people know the family by."""
+
+    @property
     def markers(self) -> tuple[str, ...]:
         """Texts that count only as one token where the vocabulary has them as one token."""
 

@@ -16,6 +16,7 @@ class PlainDialect:
     """No calls."""
 
     name: str = "none"
+    aliases: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> "PlainParser":

@@ -11,4 +11,5 @@ DIALECT = TaggedDialect(
     function_close="</function>",
     parameter_open=Tag("<parameter=", ">"),
     parameter_close="</parameter>",
+    aliases=("qwen3.5", "qwen3.6", "qwen3-coder", "minicpm-v4.7"),
 )

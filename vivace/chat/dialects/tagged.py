@@ -40,6 +40,7 @@ class TaggedDialect:
     parameter_open: Tag
     parameter_close: str
     newline: str = "\n"
+    aliases: tuple[str, ...] = ()
 
     @property
     def markers(self) -> tuple[str, ...]:
