@@ -168,7 +168,10 @@ async def test_stopping_drains_and_can_be_asked_twice(tmp_path: Path) -> None:
         resident = await fleet.resident("default")
         running = asyncio.create_task(answer(resident.engine, max_tokens=15))
         await until(lambda: resident.engine.open_requests)
-        await asyncio.gather(fleet.stop(5), fleet.stop(5))
+        first = asyncio.create_task(fleet.stop(5))
+        await asyncio.sleep(0)
+        await fleet.stop(5)
+        assert first.done()
         assert isinstance((await running)[-1], Finished)
         assert card(fleet).state == "stopped"
         assert (await refusal(fleet)).kind == "overloaded"

@@ -158,10 +158,7 @@ class Supervisor:
         if isinstance(message, Loading):
             self._set(replace(self.status, state="loading", fraction=message.fraction, message=message.note))
         elif isinstance(message, Ready):
-            logger.info(
-                "engine of %s ready on %s in %.1f s (%s, BLAS: %s, %.0f MB)",
-                *(self._name, message.device, message.load_s, message.dtype, message.blas, message.weight_bytes / 1e6),
-            )
+            logger.info("engine of %s ready in %.1f s (%s)", self._name, message.load_s, message.device)
             self._set(replace(self.status, state="ready", fraction=1.0, message="", ready=message))
 
     def _set(self, status: EngineStatus) -> None:
