@@ -139,3 +139,11 @@ def test_a_bad_key_is_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_says_what_it_is(key: str) -> None:
     assert Settings.model_fields[key].description
     assert flag_name(key) == "MODEL" or flag_name(key).startswith("--")
+
+
+def test_the_page_about_settings_has_each_as_it_is() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text().splitlines()
+    for key, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "–" if default is None or default == [] else default
+        assert f"| {key} | {shown} | `{flag_name(key)}` | {field.description} |" in page

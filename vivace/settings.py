@@ -64,9 +64,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
-    cache_dir: Path | None = Field(
-        default=None, description="where Vivace keeps files; the user's cache folder by default"
-    )
 
     @field_validator("api_key", mode="before")
     @classmethod

@@ -118,7 +118,7 @@ def builds(found: list[str], has_nvidia: bool) -> Check:
         )
     if not found:
         return Check(
-            "mlx build", "fail", "none is installed", "pip install -e '.[cpu]', or '.[cuda]' with an NVIDIA GPU"
+            "mlx build", "warn", "none of the released ones", "pip install -e '.[cpu]', or '.[cuda]' with an NVIDIA GPU"
         )
     if has_nvidia and found == ["mlx-cpu"]:
         return Check("mlx build", "warn", "mlx-cpu, and there is an NVIDIA driver", "a new environment with '.[cuda]'")

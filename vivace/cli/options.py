@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -43,7 +42,7 @@ def with_settings(run: Callable[[Loaded], None]) -> Callable[..., None]:
     return command
 
 
-_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH", list: "TEXT"}
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", list: "TEXT"}
 
 
 def _parameter(key: str) -> inspect.Parameter:
@@ -70,7 +69,7 @@ def _metavar(key: str) -> str:
 
 
 def _kind(key: str) -> Any:
-    """int, float, str, Path, list or Literal: the type of a setting without its None and its parameters."""
+    """int, float, str, list or Literal: the type of a setting without its None and its parameters."""
     annotation = Settings.model_fields[key].annotation
     if get_origin(annotation) is UnionType:
         annotation = next(part for part in get_args(annotation) if part is not NoneType)

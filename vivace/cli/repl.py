@@ -40,7 +40,7 @@ def _handle(session: Session, line: str) -> None:
 
 def _help(session: Session, argument: str) -> None:
     for name, (usage, _) in COMMANDS.items():
-        note(f"  {name:<8}{usage}")
+        note(f"  {name:<9}{usage}")
 
 
 def _clear(session: Session, argument: str) -> None:

@@ -1,6 +1,7 @@
 """`vivace serve`: the gateway, and a curl line to try once it listens."""
 
 import sys
+from importlib import metadata
 
 import vivace
 from vivace.cli.errors import CliError
@@ -29,10 +30,11 @@ def serve(settings: Settings) -> int:
     """Serve until a signal; the exit code of the process. A hub id is downloaded before the port is opened.
 
     Raises:
-        CliError: MODEL names nothing that can be served, or a dialect is not known.
+        CliError: MODEL names nothing that can be served, a dialect is not known, or MLX is not installed.
     """
     from vivace.server.run import run as run_server
 
+    _check_runtime()
     _check_dialects(settings)
     source, _ = fetched(settings.model)
     model = settings.served_name or source.id
@@ -43,6 +45,16 @@ def banner(url: str, model: str, needs_key: bool) -> str:
     """What to try. The key itself is not shown: terminals are recorded."""
     auth = "-H 'Authorization: Bearer YOUR_KEY' " if needs_key else ""
     return _TRY.format(version=vivace.__version__, model=model, url=url, auth=auth, body=_BODY.format(model=model))
+
+
+def _check_runtime() -> None:
+    """The plain install has no MLX on Linux: it takes one of the extras."""
+    try:
+        metadata.version("mlx")
+    except metadata.PackageNotFoundError:
+        raise CliError(
+            "MLX is not installed: pip install -c constraints.txt -e '.[cpu]', or '.[cuda]' for NVIDIA GPUs."
+        ) from None
 
 
 def _check_dialects(settings: Settings) -> None:

@@ -23,6 +23,7 @@ class AnswerPrinter:
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._to_terminal = self._out.isatty()
+        self._dim, self._reset = (DIM, RESET) if _styled(self._out) else ("", "")
         self._kind: type[ReasoningDelta | TextDelta] | None = None
         self._last = ""
 
@@ -33,21 +34,27 @@ class AnswerPrinter:
         text = _CONTROL.sub("", delta.text)
         if type(delta) is not self._kind:
             text = text.lstrip("\n")
-        if not text:
-            return
-        self._begin(type(delta))
-        self._write(_dimmed(text, self._out) if isinstance(delta, ReasoningDelta) else text)
-        self._last = text[-1]
+        if text:
+            self._begin(type(delta))
+            self._write(text)
 
     def finish(self) -> None:
         """End the last line."""
+        self._end_thinking()
         if self._last != "\n":
             self._write("\n")
 
     def _begin(self, kind: type[ReasoningDelta | TextDelta]) -> None:
-        if self._kind is not None and kind is not self._kind:
+        if kind is self._kind:
+            return
+        self._end_thinking()
+        if self._kind is not None:
             self._write("\n" if self._last == "\n" else "\n\n")
         self._kind = kind
+        self._out.write(self._dim if kind is ReasoningDelta else "")
+
+    def _end_thinking(self) -> None:
+        self._out.write(self._reset if self._kind is ReasoningDelta else "")
 
     def _write(self, text: str) -> None:
         self._last = text[-1:] or self._last
@@ -55,10 +62,14 @@ class AnswerPrinter:
         self._out.flush()
 
 
+def _styled(out: TextIO) -> bool:
+    return out.isatty() and not os.environ.get("NO_COLOR")
+
+
 def _dimmed(text: str, out: TextIO) -> str:
-    return f"{DIM}{text}{RESET}" if out.isatty() and not os.environ.get("NO_COLOR") else text
+    return f"{DIM}{text}{RESET}" if _styled(out) else text
 
 
 def bold_prompt(text: str) -> str:
     """For `input`: the marks \\x01 and \\x02 tell readline what takes no room on the line."""
-    return text if os.environ.get("NO_COLOR") else f"\x01\x1b[1m\x02{text}\x01{RESET}\x02"
+    return f"\x01\x1b[1m\x02{text}\x01{RESET}\x02" if _styled(sys.stdout) else text
