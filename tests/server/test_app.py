@@ -155,6 +155,19 @@ async def test_tool_calls_are_streamed_in_pieces() -> None:
     assert json.loads("".join(delta["function"]["arguments"] for delta in deltas)) == {"city": "Paris"}
 
 
+async def test_without_parallel_calls_the_first_call_ends_the_answer() -> None:
+    async with gateway(says(CALL + "\n" + CALL, pause_s=0.001)) as server:
+        both = (await server.chat(tools=[WEATHER])).json()["choices"][0]
+        assert len(both["message"]["tool_calls"]) == 2
+        one = (await server.chat(tools=[WEATHER], parallel_tool_calls=False)).json()["choices"][0]
+        legacy = (await server.chat(functions=[WEATHER["function"]])).json()["choices"][0]
+        assert len(server.engine.cancelled) == 2
+    assert len(one["message"]["tool_calls"]) == 1
+    assert one["finish_reason"] == "tool_calls"
+    assert json.loads(legacy["message"]["function_call"]["arguments"]) == {"city": "Paris"}
+    assert legacy["finish_reason"] == "function_call"
+
+
 async def test_a_stop_string_ends_the_answer_and_the_engines_work() -> None:
     async with gateway(says("one two three four five", pause_s=0.002)) as server:
         whole = (await server.chat(stop=[" three"])).json()

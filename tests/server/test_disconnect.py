@@ -2,14 +2,23 @@
 
 import asyncio
 import json
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.server.scripted import HELLO, Answer, Gateway, Script, gateway, hangs, ids_of, says, until
 from vivace.protocol import Generate, Progress, Tokens
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A client that leaves is no error: none is logged, here or in uvicorn."""
+    yield
+    errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not errors
 
 
 class RawClient:

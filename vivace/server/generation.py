@@ -42,10 +42,13 @@ class Generation:
         """
         resident = await self._fleet.resident(model or DEFAULT)
         prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
+        for note in prepared.relaxed:
+            log.warning("schema relaxed: %s", note)
         room = resident.context - len(prepared.token_ids)
         if room <= 0:
             raise _too_long(len(prepared.token_ids), resident.context)
-        return Answer(resident, prepared, options, min(options.max_tokens or room, room))
+        max_tokens = min(options.max_tokens or room, room)
+        return Answer(resident, prepared, options, max_tokens, one_call=not conversation.parallel_tool_calls)
 
 
 def _too_long(prompt_tokens: int, context: int) -> VivaceError:
@@ -58,13 +61,15 @@ def _too_long(prompt_tokens: int, context: int) -> VivaceError:
 
 
 class Answer:
-    """`options.n` choices for one prompt, generated side by side."""
+    """`options.n` choices for one prompt, generated side by side. `one_call`: the first tool call ends a choice."""
 
-    def __init__(self, resident: Resident, prepared: "Prepared", options: Options, max_tokens: int) -> None:
+    def __init__(
+        self, resident: Resident, prepared: "Prepared", options: Options, max_tokens: int, *, one_call: bool
+    ) -> None:
         self.model = resident.id
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
-            _Choice(resident.engine, request, resident.chat.stream(prepared))
+            _Choice(resident.engine, request, resident.chat.stream(prepared), one_call=one_call)
             for request in _requests(prepared, options.n, seed, max_tokens)
         ]
 
@@ -152,10 +157,11 @@ class _Clock:
 class _Choice:
     """One sequence in the engine and the text it becomes."""
 
-    def __init__(self, engine: EngineClient, request: protocol.Generate, text: "TextStream") -> None:
+    def __init__(self, engine: EngineClient, request: protocol.Generate, text: "TextStream", *, one_call: bool) -> None:
         self._engine = engine
         self._request = request
         self._text = text
+        self._one_call = one_call
         self._clock = _Clock()
         self._cached_tokens = 0
         self._completion_tokens = 0
@@ -200,12 +206,22 @@ class _Choice:
         self._clock.token()
         self._completion_tokens += len(message.ids)
         batch = self._text.feed(message.ids, message.logprobs)
-        return batch if self._text.stopped_by is None else batch + self._cut_short()
+        if self._text.stopped_by is not None:
+            return batch + self._ending("stop", self._usage_so_far(), self._clock.timings())
+        if self._one_call and self._text.called_tools:
+            return self._up_to_call(batch)
+        return batch
 
-    def _cut_short(self) -> Batch:
-        """A stop string has ended the answer: the engine, which knows no text, is not asked any further."""
-        usage = self._usage(len(self._request.prompt), self._cached_tokens, self._completion_tokens)
-        return self._ending("stop", usage, self._clock.timings())
+    def _up_to_call(self, batch: Batch) -> Batch:
+        """Ends the answer behind its first call. The engine knows neither text nor calls: closing is what stops it."""
+        for at, event in enumerate(batch):
+            if isinstance(event, events.ToolCallFinished):
+                end = events.Finished("tool_calls", self._usage_so_far(), self._clock.timings())
+                return [*batch[: at + 1], end]
+        return batch
+
+    def _usage_so_far(self) -> events.Usage:
+        return self._usage(len(self._request.prompt), self._cached_tokens, self._completion_tokens)
 
     def _finished(self, message: protocol.Finished) -> Batch:
         if message.reason == "cancelled":

@@ -24,6 +24,7 @@ from vivace.settings import Settings
 log = logging.getLogger("vivace.server")
 
 BACKLOG = 2048
+KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they are the ones to close
 EXIT_CANNOT_LISTEN = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 GRACE_S = 5.0  # after draining, for replies whose end is still on the way to a client
@@ -132,6 +133,7 @@ def server_for(app: FastAPI, settings: Settings, on_started: Callable[[], None] 
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s + GRACE_S),
     )
     return Server(config, on_started)

@@ -21,6 +21,7 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+MAY_BE_EMPTY = frozenset({"assistant", "tool", "function"})  # calls alone; tools that return nothing
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _messages(given: list[schema.ChatMessage]) -> tuple[Message, ...]:
 
 
 def _message(message: schema.ChatMessage, path: str) -> Message:
-    if message.content is None and message.role != "assistant":
+    if message.content is None and message.role not in MAY_BE_EMPTY:
         raise invalid(f"{path}.content: a {message.role} message needs content", f"{path}.content")
     assistant = message.role == "assistant"
     return Message(
