@@ -110,17 +110,23 @@ async def _default_model(client: httpx.AsyncClient) -> str:
     return str(models[0]["id"])
 
 
-async def evaluate_server(server: Server, suites: list[str], items: int) -> list[Result]:
+async def evaluate_server(
+    server: Server, suites: list[str], items: int, transport: httpx.AsyncBaseTransport | None = None
+) -> list[Result]:
     """`items` conversations of each suite, several at a time, in the order of the suites.
 
-    A reply other than 200 counts as wrong and its body is the result's output.
+    A reply other than 200 counts as wrong and its body is the result's output. `transport` None: the network.
 
     Raises:
         httpx.HTTPError: the server cannot be reached.
     """
     limits = httpx.Limits(max_connections=server.concurrency)
     async with httpx.AsyncClient(
-        base_url=server.base_url, headers=server.headers, timeout=server.timeout_s, limits=limits
+        base_url=server.base_url,
+        headers=server.headers,
+        timeout=server.timeout_s,
+        limits=limits,
+        transport=transport,
     ) as client:
         model = server.model or await _default_model(client)
         gate = asyncio.Semaphore(server.concurrency)
