@@ -23,7 +23,7 @@ help: ## what there is to make
 install: $(STAMP) ## create .venv and install
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Vivace needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Vivace needs Python 3.11 or newer, and $(PYTHON) gives: $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) comes without venv. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
 	@for old in $(VENV)/.installed-*; do if [ -e "$$old" ] && [ "$$old" != $@ ]; then echo "MLX is installed for another device: making $(VENV) anew."; rm -rf $(VENV); fi; done
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vivace
+from vivace.cli.parse import answer_lines
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}}}}]
 CALL = "<tool_call>\n<function=add>\n<parameter=n>\n42\n</parameter>\n</function>\n</tool_call>"
@@ -20,13 +21,12 @@ def case(**fields: object) -> str:
 
 
 @pytest.mark.parametrize("split", [None, 1, 7, [1, 2, 3]])
-def test_a_case_whatever_the_split(vivace: Vivace, split: object) -> None:
-    outcome = vivace("parse", "--jsonl", stdin=case(text=f"<think>hm</think>Sure.{CALL}", split=split))
-    answer = json.loads(outcome.out)
+def test_a_case_whatever_the_split(capsys: pytest.CaptureFixture[str], split: object) -> None:
+    assert answer_lines([case(text=f"<think>hm</think>Sure.{CALL}", split=split).encode()]) == 0
+    answer = json.loads(capsys.readouterr().out)
     assert answer["reasoning_content"] == "hm"
     assert answer["content"].strip() == "Sure."
     assert [(call["name"], json.loads(call["arguments"])) for call in answer["tool_calls"]] == [("add", {"n": 42})]
-    assert outcome.exit_code == 0
 
 
 def test_thinking_that_the_prompt_opened(vivace: Vivace) -> None:
@@ -49,14 +49,17 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
-def test_a_bad_line_is_an_error_and_the_next_one_is_answered(vivace: Vivace, line: str) -> None:
-    outcome = vivace("parse", "--jsonl", stdin=f"{line}\n{case(text='Sure.')}\n")
-    error, answer = map(json.loads, outcome.out.splitlines())
+def test_a_bad_line_is_an_error_and_the_next_one_is_answered(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    assert answer_lines([f"{line}\n".encode(), case(text="Sure.").encode()]) == 1
+    error, answer = map(json.loads, capsys.readouterr().out.splitlines())
     assert list(error) == ["error"]
     assert error["error"]
     assert answer["content"] == "Sure."
-    assert outcome.exit_code == 1
-    assert not outcome.err
+
+
+def test_bad_lines_show_in_the_exit_code_alone(vivace: Vivace) -> None:
+    outcome = vivace("parse", "--jsonl", stdin="{\n")
+    assert (outcome.exit_code, outcome.err) == (1, "")
 
 
 def test_bytes_that_are_no_text_are_an_error(vivace: Vivace) -> None:
