@@ -32,6 +32,22 @@ def test_streamed_is_whole(mini, text, size):
     assert texts(events) == mini.tokenizer.decode(ids, skip_special_tokens=True)
 
 
+def test_markers_spelled_by_ordinary_tokens_stay_text(mini):
+    text = "\n<think>\n" + call("get_weather", city="Oslo")
+    ids = [i for piece in text.split("<") for i in (ids_of(mini, "<") + ids_of(mini, piece))][len(ids_of(mini, "<")) :]
+    assert not {8186, 8188} & set(ids)
+    text_stream = stream(mini)
+    assert texts(text_stream.feed(ids) + text_stream.finish("stop")) == text
+    assert not text_stream.called_tools
+
+
+def test_a_call_that_the_token_limit_cuts_is_closed_and_says_so(mini):
+    text_stream = stream(mini)
+    events = text_stream.feed(ids_of(mini, call("get_weather", city="Oslo")[:-40])) + text_stream.finish("length")
+    assert events[-1].repaired == "the output ended at the token limit"
+    assert "".join(getattr(e, "json_delta", "") for e in events).endswith('"}')
+
+
 def test_reasoning_call_and_counts(mini):
     text_stream = stream(mini, thinking=True)
     thoughts = ids_of(mini, "One moment.\n</think>")
