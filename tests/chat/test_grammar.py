@@ -108,6 +108,7 @@ def test_strict_tools_hold_in_free_text(mini, ll):
     [
         (PERSON, '{"name": "A", "age": 3}', True),
         (PERSON, '{\n  "name": "A",\n  "age": 3\n}', True),
+        (PERSON, "{" + " " * 50 + '"name": "A", "age": 3}', False),
         (PERSON, '{"name": "A"}', False),
         (PERSON, '{"name": "A", "age": "3"}', False),
         (None, '{"any": ["thing"]}', True),

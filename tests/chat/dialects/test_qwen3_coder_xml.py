@@ -86,6 +86,12 @@ VECTORS = [
         ],
     ),
     (
+        "reasoning markers inside a value",
+        f"{OPEN}\n<think>\nno\n</think>\n{CLOSE}",
+        None,
+        [("write_file", {"path": "a", "content": "\n<think>\nno\n</think>\n"})],
+    ),
+    (
         "a whole call inside a value",
         f"{OPEN}Like this:\n{PARIS}\nand so on{CLOSE}",
         None,

@@ -15,7 +15,7 @@ JSON = dict[str, Any]
 
 def parse_text(
     dialect: str,
-    tools: Sequence[JSON],
+    tools: Sequence[JSON] | None,
     text: str,
     thinking_in_prompt: bool = False,
     split: int | Sequence[int] | None = None,
@@ -35,7 +35,7 @@ def parse_text(
     Raises:
         VivaceError: an unknown dialect, a tool without a name, or a split that is no size.
     """
-    parser = _parser(dialect, reasoning, [tool_of(tool, i) for i, tool in enumerate(tools)], thinking_in_prompt)
+    parser = _parser(dialect, reasoning, [tool_of(tool, i) for i, tool in enumerate(tools or ())], thinking_in_prompt)
     events = [event for chunk in chunks(text, split) for event in parser.feed(Piece(chunk))]
     return fold([*events, *parser.finish()])
 
