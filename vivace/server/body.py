@@ -3,9 +3,11 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from vivace.errors import VivaceError, invalid
@@ -13,7 +15,7 @@ from vivace.server.limits import Limits
 
 MAX_DEPTH = 128  # nested arrays and objects; deeper is an attack on whoever walks the value
 INLINE_BYTES = 256 * 1024  # longer bodies are parsed in a thread, so that running streams go on
-DISCARD_BYTES = 64 * 1024 * 1024  # read and thrown away behind the limit: a client that still writes sees no reply
+DISCARD_S = 10.0  # of reading and throwing away behind the limit: a client that still writes does not see the reply
 
 
 async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
@@ -29,21 +31,28 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
 
 async def read_body(request: Request, limit: int, silence_s: float) -> bytes:
     """At most `limit` bytes, with or without a Content-Length."""
-    chunks, nbytes = [], 0
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and len(announced) < 20 and int(announced) > limit + DISCARD_BYTES:
+    if _asks_first(request.headers, limit):
         raise _too_large(limit)
+    chunks, nbytes, deadline = [], 0, math.inf
     async for chunk in _chunks(request, silence_s):
         nbytes += len(chunk)
-        if nbytes > limit + DISCARD_BYTES:
-            break
         if nbytes <= limit:
             chunks.append(chunk)
-        else:
-            chunks.clear()
+            continue
+        chunks.clear()
+        deadline = min(deadline, time.monotonic() + DISCARD_S)
+        if time.monotonic() > deadline:
+            break
     if nbytes > limit:
         raise _too_large(limit)
     return b"".join(chunks)
+
+
+def _asks_first(headers: Headers, limit: int) -> bool:
+    """A client that waits for a word before it sends what is too long."""
+    length = headers.get("content-length", "")
+    too_long = len(length) > 18 or (length.isdecimal() and int(length) > limit)
+    return too_long and headers.get("expect", "").lower() == "100-continue"
 
 
 async def _chunks(request: Request, silence_s: float) -> AsyncIterator[bytes]:
