@@ -37,6 +37,21 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
     assert cgroup_quota(tmp_path, tmp_path / "missing") == math.inf
 
 
-def test_a_fraction_of_a_processor_still_gives_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivace.kernels.threads.cgroup_quota", lambda: 0.25)
-    assert default_threads() == 1
+@pytest.mark.parametrize(
+    ("allowed", "physical", "quota", "threads"),
+    [
+        (8, 4, math.inf, 3),
+        (2, 2, math.inf, 1),
+        (1, 1, math.inf, 1),
+        (64, 32, 2.5, 2),
+        (64, 32, 0.25, 1),
+        (4, None, 9, 3),
+    ],
+)
+def test_one_usable_core_is_left_to_others(
+    monkeypatch: pytest.MonkeyPatch, allowed: int, physical: int | None, quota: float, threads: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: physical)
+    monkeypatch.setattr("vivace.kernels.threads.cgroup_quota", lambda: quota)
+    assert default_threads() == threads

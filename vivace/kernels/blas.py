@@ -89,7 +89,7 @@ def install(threads: int = 0) -> BlasInfo:
     """Point libmlx at the best BLAS there is; call it before anything is computed, as often as you like.
 
     Args:
-        threads: threads of one product; 0: physical cores, or the control group's quota if that is smaller.
+        threads: threads of one product; 0: one less than the usable cores (`threads.default_threads` says why).
 
     Never raises: where nothing better than the reference BLAS can be had, one warning says so and why.
     """
