@@ -23,11 +23,12 @@ from mlx_lm.generate import BatchGenerator  # noqa: E402
 
 from benchmarks._report import report  # noqa: E402
 from benchmarks.shapes import SHAPES, random_model  # noqa: E402
-from vivace.engine import models  # noqa: E402
 from vivace.engine.loop import Limits, Loop  # noqa: E402
 from vivace.engine.matcher import GrammarCompiler  # noqa: E402
 from vivace.engine.models import LoadedModel  # noqa: E402
 from vivace.engine.probe import probe  # noqa: E402
+from vivace.engine.seams import install_seams  # noqa: E402
+from vivace.kernels.memory import keep_freed_memory  # noqa: E402
 from vivace.protocol import Finished, Generate, Sampling  # noqa: E402
 
 
@@ -80,7 +81,8 @@ def mlx_lm_run(model: Any, prompts: list[list[int]], tokens: int) -> dict[str, f
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     dtype = getattr(mx, options.dtype)
     model = random_model(options.shape, dtype, options.bits)
-    models.install_seams()
+    install_seams(model)
+    keep_freed_memory()
     engine = Engine(LoadedModel(model, options.dtype, 0), options.chunk)
     vocab = engine.loop.limits.vocab_size
     rows = []

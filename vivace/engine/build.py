@@ -15,9 +15,11 @@ import mlx.core as mx  # noqa: E402
 
 from vivace.engine.loop import Limits, Loop  # noqa: E402
 from vivace.engine.matcher import GrammarCompiler  # noqa: E402
-from vivace.engine.models import LoadedModel, LoadError, load, on_cpu  # noqa: E402
+from vivace.engine.models import LoadedModel, LoadError, load  # noqa: E402
 from vivace.engine.probe import Probe, probe  # noqa: E402
 from vivace.engine.runner import Runner  # noqa: E402
+from vivace.engine.seams import on_cpu  # noqa: E402
+from vivace.kernels.memory import keep_freed_memory  # noqa: E402
 from vivace.protocol import FromEngine, Load, Loading, Ready  # noqa: E402
 
 log = logging.getLogger("vivace.engine")
@@ -49,6 +51,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
 def _prepare_device() -> None:
     mx.set_cache_limit(FREED_BUFFERS)
     if on_cpu():
+        keep_freed_memory()
         # MLX compiles fused CPU kernels with the machine's g++ when they are first used.
         if shutil.which("g++") is None:
             mx.disable_compile()

@@ -1,17 +1,11 @@
-"""The one file that touches mlx-lm's insides: loading, and the seams through which our caches and kernels get in.
+"""Loading a checkpoint through mlx-lm, and the layer caches of a sequence.
 
-Contact points, all of mlx-lm 0.32.2 (held by tests/engine/test_models.py):
-
-- `mlx_lm.utils.load_model`, `dequantize_model`. Importing `mlx_lm.utils` lowers the process's limit of open files
-  (`setrlimit(NOFILE, (2048, 4096))`): it is guarded.
-- Models take attention from the name `scaled_dot_product_attention` in their module, and the delta rule from
-  `gated_delta_update`. Both names are replaced in the loaded model modules: the first so that rows of a batch attend to
-  their own slabs, the second because mlx-lm has kernels for Metal only and loops over time elsewhere.
-- Layer caches come from `make_prompt_cache`; full and sliding-window ones become slabs.
+This file and `seams.py` are the only ones that touch mlx-lm's insides (0.32.2, held by tests/engine/test_models.py and
+test_seams.py). Importing `mlx_lm.utils` lowers the process's limit of open files (`setrlimit(NOFILE, (2048, 4096))`),
+so that import is guarded. Full and sliding-window layer caches become slabs; the other kinds stay mlx-lm's.
 """
 
 import resource
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +16,8 @@ import mlx.nn as nn
 import psutil
 from mlx.utils import tree_flatten
 
-from vivace.engine.cache.ragged import RaggedRows, attend
 from vivace.engine.cache.slab import Slab
-from vivace.kernels import gated_delta
+from vivace.engine.seams import install_seams, on_cpu
 
 _limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 _setrlimit = resource.setrlimit
@@ -34,8 +27,6 @@ try:
 finally:
     resource.setrlimit = _setrlimit
 
-from mlx_lm.models import base  # noqa: E402
-from mlx_lm.models import gated_delta as mlx_gated_delta  # noqa: E402
 from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache  # noqa: E402
 
 _DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
@@ -66,10 +57,6 @@ class LoadedModel:
         return logits
 
 
-def on_cpu() -> bool:
-    return bool(mx.default_device() == mx.cpu)
-
-
 def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel:
     """Load a checkpoint in mlx-lm's format or as plain Hugging Face safetensors.
 
@@ -79,12 +66,11 @@ def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel
     Raises:
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
     """
-    install_seams()
     try:
         model, _ = mlx_utils.load_model(path, lazy=True)
     except (FileNotFoundError, ValueError, KeyError, RuntimeError, TypeError) as error:
         raise LoadError(f"{path}: {error}") from error
-    install_seams()  # the model's own module has been imported by now
+    install_seams(model)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     if on_cpu():
@@ -119,29 +105,6 @@ def _our_cache(cache: Any, reserve: int) -> Any:
         return cache
     slab.reserve(reserve)
     return slab
-
-
-_stock_attention = base.scaled_dot_product_attention
-_stock_gated_delta = mlx_gated_delta.gated_delta_update
-
-
-def _attention(
-    queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, mask: Any, sinks: mx.array | None = None
-) -> mx.array:
-    if isinstance(keys, RaggedRows):
-        return attend(queries, keys, scale, sinks)
-    result: mx.array = _stock_attention(queries, keys, values, cache, scale, mask, sinks)
-    return result
-
-
-def install_seams() -> None:
-    """Put our functions where the loaded model modules look theirs up."""
-    modules = [module for name, module in list(sys.modules.items()) if name.startswith("mlx_lm.models.")]
-    for module in modules:
-        if getattr(module, "scaled_dot_product_attention", None) is _stock_attention:
-            module.scaled_dot_product_attention = _attention  # type: ignore[attr-defined]
-        if getattr(module, "gated_delta_update", None) is _stock_gated_delta:
-            module.gated_delta_update = gated_delta.gated_delta_update  # type: ignore[attr-defined]
 
 
 def _dequantize_if_it_fits(model: nn.Module) -> list[str]:

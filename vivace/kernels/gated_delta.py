@@ -18,6 +18,9 @@ from vivace.kernels.exponential import exp
 
 Pair = tuple[mx.array, mx.array]
 
+# Taken now: the engine puts the function below in its place (engine/seams.py).
+_stock_update = stock.gated_delta_update
+
 
 class _Inputs(NamedTuple):
     """[B, T, …] each, as `gated_delta_chunked` describes them."""
@@ -68,7 +71,7 @@ def gated_delta_update(
     on_metal = use_kernel and mx.metal.is_available() and mx.default_device() == mx.gpu
     if on_metal or a.ndim == 4:
         options = {"use_kernel": use_kernel, "lower_bound": lower_bound, "allow_neg_eigval": allow_neg_eigval}
-        result: Pair = stock.gated_delta_update(q, k, v, a, b, A_log, dt_bias, state, mask, **options)
+        result: Pair = _stock_update(q, k, v, a, b, A_log, dt_bias, state, mask, **options)
         return result
     beta = mx.sigmoid(b) * 2.0 if allow_neg_eigval else mx.sigmoid(b)
     if lower_bound is None:
