@@ -42,6 +42,10 @@ class BlasInfo:
     how: str
     threads: int
 
+    def __str__(self) -> str:
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.threads else ""
+        return f"{self.name} ({self.how}){threads}"
+
     @property
     def fast(self) -> bool:
         """False only where every dense product goes through the reference BLAS."""
@@ -76,7 +80,9 @@ class _OpenBlas:
 
     @property
     def name(self) -> str:
-        return " ".join(self.config.split()[:2]).lower() or "openblas"
+        """`openblas 0.3.34`: what the wheel adds to the number of the release is left out."""
+        name, release, *_ = (self.config or "OpenBLAS ?").split()
+        return f"{name.lower()} {'.'.join(release.split('.')[:3])}"
 
     def address(self, name: str) -> int:
         return ctypes.cast(self._function(name), ctypes.c_void_p).value or 0  # type: ignore[arg-type]
