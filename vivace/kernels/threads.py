@@ -13,7 +13,7 @@ def default_threads() -> int:
     """Usable cores less one, at least 1.
 
     The one is for the gateway, clients and Python. OpenBLAS's threads wait for each other by spinning: with every core
-    taken and other work running, a prefill of 64 tokens took 28 times as long with 2 threads as with 1.
+    taken and other work running, a prefill of 64 tokens took some 25 times as long with 2 threads as with 1.
     """
     return max(1, usable_cores() - 1)
 
