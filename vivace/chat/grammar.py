@@ -184,6 +184,8 @@ def _check(schema: JSON, where: str) -> None:
         fault = _fault(json.dumps(schema))
     except RecursionError:
         fault = ("it is nested too deeply", ())
+    except (TypeError, ValueError) as error:  # jsonschema trips over keywords of a wrong type before it judges them
+        fault = (str(error), ())
     if fault is not None:
         message, path = fault
         raise invalid(f"Invalid JSON schema: {message}.", ".".join([where, *path]), "invalid_json_schema")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from vivace.engine.environment import prepare_environment
 from vivace.engine.outbox import Outbox
 from vivace.protocol import (
     FrameReader,
@@ -119,10 +120,13 @@ def main(fd: int) -> None:
     connection = socket.socket(fileno=fd)
     reader, outbox = Reader(connection), Outbox(connection)
     load = reader.first()
-    logging.basicConfig(level=load.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    logging.basicConfig(
+        level=load.log_level.upper(), format="%(asctime)s %(levelname).1s engine: %(message)s", datefmt="%H:%M:%S"
+    )
     switch = Switch(outbox)
     reader.start(switch.handle)
     outbox.send([Loading(0.0, "importing mlx")])
+    prepare_environment()
     from vivace.engine.build import LoadError, build  # late: the reader has to watch while this takes seconds
 
     started = monotonic()
@@ -135,6 +139,5 @@ def main(fd: int) -> None:
         return
     switch.connect(loop)
     outbox.send([ready])
-    log.info("ready in %.1f s: %s", monotonic() - started, ready.device)
     loop.run()
     outbox.flush(5.0)

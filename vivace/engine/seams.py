@@ -5,7 +5,7 @@ loaded, where it still is mlx-lm's:
 
 - `scaled_dot_product_attention`: rows of a batch attend to their own slabs; on a CPU, where MLX fuses nothing, ours.
 - `gated_delta_update`: mlx-lm has a kernel for Metal only and loops over time elsewhere.
-- `swiglu` (CPU): MLX's exponential is scalar there.
+- `swiglu`, and `silu` of mlx.nn (CPU): MLX's exponential is scalar there.
 
 And one kind of layer is exchanged in the model itself: depthwise `Conv1d` (CPU), which MLX runs channel by channel.
 """
@@ -22,7 +22,7 @@ from mlx_lm.models import gated_delta as delta
 from vivace.engine.cache.ragged import RaggedRows, attend
 from vivace.kernels.attention import attention
 from vivace.kernels.conv import depthwise_conv1d
-from vivace.kernels.exponential import swiglu
+from vivace.kernels.exponential import silu, swiglu
 from vivace.kernels.gated_delta import gated_delta_update
 
 Function = Callable[..., Any]
@@ -45,6 +45,7 @@ def install_seams(model: nn.Module) -> None:
     ]
     if on_cpu():
         replacements.append(("swiglu", _stock_swiglu, swiglu))
+        nn.silu = silu
         _exchange_depthwise_convolutions(model)
     for module in [module for name, module in sys.modules.items() if name.startswith("mlx_lm.models.")]:
         for name, stock, ours in replacements:

@@ -256,6 +256,7 @@ def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
         max_waiting=settings.max_waiting,
         prefill_chunk=settings.prefill_chunk,
         prefill_budget_ms=settings.prefill_budget_ms,
+        threads=settings.threads,
         dtype=settings.dtype,
         log_level=settings.log_level,
     )

@@ -1,0 +1,49 @@
+"""The device that computes, made ready: BLAS, memory, compiler."""
+
+import logging
+import platform
+import shutil
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from vivace.engine.seams import on_cpu
+from vivace.kernels import blas
+from vivace.kernels.memory import keep_freed_memory
+
+log = logging.getLogger("vivace.engine")
+
+FREED_BUFFERS = 512 * 1024 * 1024  # bytes of freed arrays that MLX may keep for reuse
+
+
+@dataclass(frozen=True)
+class Device:
+    """`name` for people; `blas`: what computes dense products. `max_batch`, `chunk`: what suits the device."""
+
+    name: str
+    blas: str
+    max_batch: int
+    chunk: int
+
+
+def prepare(threads: int) -> Device:
+    """Make the default device ready, before anything is computed. `threads` of the BLAS on a CPU; 0: by cores."""
+    library = blas.install(threads)
+    log.info("BLAS: %s", library)
+    mx.set_cache_limit(FREED_BUFFERS)
+    if on_cpu():
+        keep_freed_memory()
+        _check_compiler()
+        return Device(f"CPU ({platform.machine()})", str(library), max_batch=16, chunk=512)
+    facts = mx.device_info()
+    wired = facts.get("max_recommended_working_set_size")
+    if wired:
+        mx.set_wired_limit(int(wired))
+    return Device(str(facts.get("device_name", mx.default_device())), str(library), max_batch=64, chunk=2048)
+
+
+def _check_compiler() -> None:
+    """MLX compiles fused CPU kernels with the machine's g++ when they are first used."""
+    if shutil.which("g++") is None:
+        mx.disable_compile()
+        log.warning("no g++ found: MLX cannot fuse operations, expect some slowdown (install g++ to mend it)")
