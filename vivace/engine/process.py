@@ -9,7 +9,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import psutil
@@ -129,7 +128,6 @@ def main(fd: int) -> None:
     prepare_environment()
     from vivace.engine.build import LoadError, build  # late: the reader has to watch while this takes seconds
 
-    started = monotonic()
     try:
         loop, ready = build(load, outbox.send)
     except LoadError as error:
