@@ -11,6 +11,7 @@ import random
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from mlx_lm.generate import BatchGenerator  # noqa: E402
 
 from benchmarks._report import report  # noqa: E402
 from benchmarks.shapes import SHAPES, random_model  # noqa: E402
-from vivace.engine.loop import Limits, Loop  # noqa: E402
+from vivace.engine.admission import Limits  # noqa: E402
+from vivace.engine.loop import Loop  # noqa: E402
 from vivace.engine.matcher import GrammarCompiler  # noqa: E402
 from vivace.engine.models import LoadedModel  # noqa: E402
 from vivace.engine.probe import probe  # noqa: E402
@@ -37,12 +39,13 @@ class Engine:
 
     def __init__(self, model: LoadedModel, chunk: int) -> None:
         runner, found = probe(model)
-        limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size, found.prefill_rate)
-        self.loop = Loop(runner, GrammarCompiler(Path(), found.vocab_size, ()), limits, self._emit)
+        limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size)
+        compiler = GrammarCompiler(Path(), found.vocab_size, ())
+        self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._emit)
         self.unshared = found.unshared
         self._finished: list[Finished] = []
 
-    def _emit(self, messages: list[Any]) -> None:
+    def _emit(self, messages: Sequence[Any]) -> None:
         self._finished += [m for m in messages if isinstance(m, Finished)]
 
     def run(self, prompts: list[list[int]], tokens: int) -> dict[str, float]:
@@ -51,8 +54,7 @@ class Engine:
         for i, prompt in enumerate(prompts):
             self.loop.submit(Generate(str(i), prompt, tokens, Sampling(temperature=0)))
         while len(self._finished) < len(prompts):
-            self.loop._take_inbox(block=False)
-            self.loop.step()
+            self.loop.turn()
         first = max(m.timings.queue_s + m.timings.prefill_s for m in self._finished)
         decode = max(m.timings.decode_s for m in self._finished)
         return {"first_s": first, "decode": len(prompts) * (tokens - 1) / decode}

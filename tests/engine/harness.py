@@ -1,12 +1,14 @@
 """Drives a step loop by hand and collects what it sends."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
-from vivace.engine.loop import Limits, Loop
+from vivace.engine.admission import Limits
+from vivace.engine.loop import Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import LoadedModel
 from vivace.engine.probe import probe
@@ -27,17 +29,17 @@ class Harness:
             "chunk": 64,
             "budget_s": 1e-9,
             "vocab_size": self.probe.vocab_size,
-            "prefill_rate": self.probe.prefill_rate,
         }
         compiler = GrammarCompiler(tokenizer, self.probe.vocab_size, stop_ids)
-        self.loop = Loop(runner, compiler, Limits(**(values | limits)), self._collect)
+        rate = limits.pop("prefill_rate", self.probe.prefill_rate)
+        self.loop = Loop(runner, compiler, Limits(**(values | limits)), rate, self._collect)
         self.tokens: dict[str, list[int]] = {}
         self.logprobs: dict[str, list[TokenLogprob]] = {}
         self.finished: dict[str, Finished] = {}
         self.failed: dict[str, Failed] = {}
         self.progress: dict[str, list[int]] = {}
 
-    def _collect(self, messages: list[FromEngine]) -> None:
+    def _collect(self, messages: Sequence[FromEngine]) -> None:
         for message in messages:
             match message:
                 case Tokens():
@@ -55,9 +57,7 @@ class Harness:
 
     def turn(self) -> None:
         """Take the inbox and make one step."""
-        self.loop._take_inbox(block=False)
-        if self.loop._has_work():
-            self.loop.step()
+        self.loop.turn()
 
     def run(self, steps: int = 2000) -> None:
         """Until nothing is left to do."""

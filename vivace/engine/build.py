@@ -2,19 +2,18 @@
 
 import gc
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
+from vivace.engine.admission import Limits
 from vivace.engine.device import Device, prepare
-from vivace.engine.loop import Limits, Loop
+from vivace.engine.loop import Emit, Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import LoadedModel, LoadError, load
 from vivace.engine.probe import Probe, probe
-from vivace.protocol import FromEngine, Load, Loading, Ready
+from vivace.protocol import Load, Loading, Ready
 
 log = logging.getLogger("vivace.engine")
-Emit = Callable[[list[FromEngine]], None]
 
 
 def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
@@ -29,7 +28,8 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
     emit([Loading(0.9, "first forward")])
     runner, found = probe(model)
     limits = _limits(request, device, found)
-    loop = Loop(runner, GrammarCompiler(Path(request.model), found.vocab_size, request.stop_ids), limits, emit)
+    compiler = GrammarCompiler(Path(request.model), found.vocab_size, request.stop_ids)
+    loop = Loop(runner, compiler, limits, found.prefill_rate, emit)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -44,7 +44,6 @@ def _limits(request: Load, device: Device, found: Probe) -> Limits:
         chunk=request.prefill_chunk or device.chunk,
         budget_s=request.prefill_budget_ms / 1000,
         vocab_size=found.vocab_size,
-        prefill_rate=found.prefill_rate,
     )
 
 

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 from vivace.protocol import FromEngine, encode
 
@@ -17,7 +18,7 @@ class Outbox:
         self._changed = threading.Condition()
         threading.Thread(target=self._drain, name="outbox", daemon=True).start()
 
-    def send(self, messages: list[FromEngine]) -> None:
+    def send(self, messages: Sequence[FromEngine]) -> None:
         """From any thread."""
         if not messages:
             return

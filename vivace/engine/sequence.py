@@ -3,11 +3,11 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 from vivace.engine.matcher import Matcher
 from vivace.engine.penalties import Penalties
-from vivace.protocol import Finished, Generate, Timings
+from vivace.protocol import Failed, Finished, Generate, Timings
 
 
 @dataclass(eq=False)
@@ -44,17 +44,22 @@ class Sequence:
     def next_chunk(self, tokens: int) -> list[int]:
         return self.request.prompt[self.prefilled : self.prefilled + tokens]
 
-    def finish(self, reason: str) -> Finished:
-        """The closing message."""
+    def finish(self, reason: Literal["stop", "length", "cancelled"]) -> Finished:
+        """Ends the sequence; the closing message."""
+        self.finished = True
         now = monotonic()
         admitted = self.admitted or now
         first = self.first_token or now
-        timings = Timings(queue_s=admitted - self.arrived, prefill_s=first - admitted, decode_s=now - first)
         return Finished(
             id=self.id,
-            reason=reason,  # type: ignore[arg-type]  # callers pass the literals
+            reason=reason,
             prompt_tokens=len(self.request.prompt),
             cached_tokens=self.cached,
             completion_tokens=self.output,
-            timings=timings,
+            timings=Timings(queue_s=admitted - self.arrived, prefill_s=first - admitted, decode_s=now - first),
         )
+
+    def fail(self, kind: Literal["invalid_request", "engine_failed"], message: str) -> Failed:
+        """Ends the sequence without an answer; the closing message."""
+        self.finished = True
+        return Failed(self.id, kind, message)

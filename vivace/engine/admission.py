@@ -1,0 +1,35 @@
+"""What a request must satisfy to be taken, checked before any work is done."""
+
+from dataclasses import dataclass
+
+from vivace.protocol import Failed, Generate
+
+
+@dataclass
+class Limits:
+    """What the loop keeps to.
+
+    context: tokens of prompt and output together. max_batch: sequences with caches. max_waiting: those queued behind.
+    chunk: tokens of one prefill chunk; budget_s: its time while others decode. vocab_size: the width of the logits.
+    """
+
+    context: int
+    max_batch: int
+    max_waiting: int
+    chunk: int
+    budget_s: float
+    vocab_size: int
+
+
+def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> Failed | None:
+    """Why a request is not taken, or None. `queued`: requests that wait for a place in the batch."""
+    size = len(request.prompt)
+    if draining:
+        return Failed(request.id, "overloaded", "the server is shutting down")
+    if queued >= limits.max_waiting:
+        return Failed(request.id, "overloaded", f"{queued} requests are waiting already")
+    if size >= limits.context:
+        return Failed(request.id, "prompt_too_long", f"the prompt has {size} tokens, the context is {limits.context}")
+    if not request.prompt or not all(0 <= token < limits.vocab_size for token in request.prompt):
+        return Failed(request.id, "invalid_request", f"token ids must be 0 to {limits.vocab_size - 1}")
+    return None

@@ -1,0 +1,130 @@
+"""One token for every row: forward, and a step later judging, masking and drawing.
+
+`forward` puts the next step on the device before `deliver` looks at the tokens of the one before, so that stop rules,
+grammars and sending cost no device time. A row that turns out to have ended has one wasted column in that forward.
+"""
+
+from collections.abc import Sequence as Seq
+from time import monotonic
+
+import mlx.core as mx
+import numpy as np
+from numpy.typing import NDArray
+
+from vivace.engine.matcher import GrammarError
+from vivace.engine.runner import Runner
+from vivace.engine.sampler import Drawn, draw
+from vivace.engine.sequence import Sequence
+from vivace.kernels.token_mask import apply_token_mask
+from vivace.protocol import FromEngine, Tokens
+
+
+class Decoder:
+    """Holds the tokens that were drawn but not looked at yet."""
+
+    def __init__(self, runner: Runner, vocab_size: int) -> None:
+        self._runner = runner
+        self._vocab_size = vocab_size
+        self._rows: list[Sequence] = []
+        self._drawn: Drawn | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._drawn is not None
+
+    def is_last(self, row: Sequence) -> bool:
+        """Whether the token drawn for this row, not looked at yet, is the last that it may have."""
+        return row in self._rows and row.output + 1 >= row.request.max_tokens
+
+    def forward(self, rows: list[Sequence]) -> mx.array | None:
+        """Queue this step; logits `[B, V]`. Rows of the step before come first, in their order."""
+        if not rows:
+            return None
+        logits = self._runner.decode(rows, self._inputs(rows))
+        mx.async_eval(logits)
+        return logits
+
+    def deliver(self) -> list[FromEngine]:
+        """The tokens of the step before, and the ends that they mean."""
+        if self._drawn is None:
+            return []
+        rows, drawn = self._rows, self._drawn
+        self._rows, self._drawn = [], None
+        logprobs = drawn.logprobs_of_rows() if drawn.logprobs else {}
+        messages: list[FromEngine] = []
+        for i, (row, token) in enumerate(zip(rows, drawn.token_ids(), strict=True)):
+            if not row.finished:
+                entry = [logprobs[i]] if i in logprobs else None
+                messages += _judge(row, token, Tokens(row.id, [token], entry))
+        return messages
+
+    def sample(self, rows: list[Sequence], logits: mx.array | None) -> list[FromEngine]:
+        """Draw the next token of the rows that go on; failures of those whose grammar cannot."""
+        live = [i for i, row in enumerate(rows) if not row.finished]
+        if logits is None or not live:
+            return []
+        raw = logits if len(live) == len(rows) else logits[mx.array(live)]
+        rows = [rows[i] for i in live]
+        failures: list[FromEngine] = []
+        shaped = self._masked(rows, _penalised(rows, raw), failures)
+        drawn = draw(shaped, raw, [row.request.sampling for row in rows], [row.output for row in rows])
+        mx.async_eval(drawn.arrays)
+        self._rows, self._drawn = rows, drawn
+        return failures
+
+    def _inputs(self, rows: list[Sequence]) -> mx.array:
+        """The token that each row feeds `[B]`: the one drawn in the step before, or the last of its prompt."""
+        if self._drawn is not None and self._rows == rows:
+            return self._drawn.tokens
+        index = {id(row): i for i, row in enumerate(self._rows)}
+        kept = [index[id(row)] for row in rows if id(row) in index]
+        joining = [row.request.prompt[-1] for row in rows if id(row) not in index]
+        parts = [self._drawn.tokens[mx.array(kept)]] if self._drawn is not None and kept else []
+        if joining:
+            parts.append(mx.array(joining, dtype=mx.uint32))
+        return mx.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _masked(self, rows: list[Sequence], logits: mx.array, failures: list[FromEngine]) -> mx.array:
+        if not any(row.matcher is not None and row.matcher.active for row in rows):
+            return logits
+        masks = np.full((len(rows), -(-self._vocab_size // 32)), -1, dtype=np.int32)
+        for words, row in zip(masks, rows, strict=True):
+            _fill(words, row, failures)
+        return apply_token_mask(logits, mx.array(masks))
+
+
+def _fill(words: NDArray[np.int32], row: Sequence, failures: list[FromEngine]) -> None:
+    if row.matcher is None:
+        return
+    try:
+        row.matcher.fill(words)
+    except GrammarError as error:
+        failures.append(row.fail("invalid_request", f"the output grammar cannot be followed: {error}"))
+
+
+def _penalised(rows: Seq[Sequence], logits: mx.array) -> mx.array:
+    """Logits with penalties and biases, for the rows that ask."""
+    if not any(row.penalties for row in rows):
+        return logits
+    pairs = zip(rows, logits, strict=True)
+    return mx.stack([r.penalties.apply(x) if r.penalties else x.astype(mx.float32) for r, x in pairs])
+
+
+def _judge(row: Sequence, token: int, message: Tokens) -> list[FromEngine]:
+    """What a new token of a row has to say: itself, unless it is a stop id, and the row's end, if it is the last."""
+    row.output += 1
+    row.first_token = row.first_token or monotonic()
+    if token in row.request.stop_ids:
+        return [row.finish("stop")]
+    if row.penalties is not None:
+        row.penalties.count(token)
+    if row.matcher is not None:
+        try:
+            row.matcher.consume(token)
+        except GrammarError as error:
+            return [row.fail("engine_failed", f"the output left its grammar: {error}")]
+        if row.matcher.complete:
+            return [message, row.finish("stop")]
+    if row.output >= row.request.max_tokens:
+        return [message, row.finish("length")]
+    return [message]
