@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "numpy")
 
 
-def report(name: str, rows: list[dict[str, Any]], *, command: str, folder: Path = _RESULTS) -> Path:
+def report(name: str, rows: list[dict[str, Any]], *, command: str, folder: Path = RESULTS) -> Path:
     """Print the rows as a table and write them to `folder`/`name`.json with the machine's facts.
 
     Args:
@@ -32,6 +32,24 @@ def report(name: str, rows: list[dict[str, Any]], *, command: str, folder: Path 
         json.dumps({"name": name, "command": command, "when": when, "machine": machine, "rows": rows}, indent=2) + "\n"
     )
     return path
+
+
+def last(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """What the last `report` of this name wrote.
+
+    Raises:
+        FileNotFoundError: there was none.
+    """
+    results: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return results
+
+
+def markdown(rows: list[dict[str, Any]], results: dict[str, Any]) -> str:
+    """A table for docs/benchmarks.md, under a line that says with which command, when and where `results` came."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = [columns, ["---"] * len(columns), *([_text(row.get(column)) for column in columns] for row in rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"`{results['command']}`, {results['when'][:10]}: {_facts(results['machine'])}.\n\n{table}"
 
 
 def machine_facts() -> dict[str, Any]:
@@ -64,10 +82,14 @@ def _version(package: str) -> str | None:
 
 def _print(name: str, rows: list[dict[str, Any]], machine: dict[str, Any]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table(*columns, title=name, caption=", ".join(f"{k} {v}" for k, v in machine.items()))
+    table = Table(*columns, title=name, caption=_facts(machine))
     for row in rows:
         table.add_row(*(_text(row.get(column)) for column in columns))
     Console().print(table)
+
+
+def _facts(machine: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {fact}" for name, fact in machine.items())
 
 
 def _text(value: Any) -> str:
