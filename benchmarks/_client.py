@@ -3,10 +3,13 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+Piece = tuple[float, bytes]  # seconds since the request was sent, and what arrived then
 
 
 class ServerFailedError(Exception):
@@ -49,21 +52,22 @@ def request_body(prompt: str, tokens: int, logit_bias: dict[int, float]) -> dict
 
 
 async def ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> Answer:
-    """Stream one answer.
+    """Stream one answer. What arrives is only noted while it does: reading it would take time from the server.
 
     Raises:
         ServerFailedError: there is no complete answer.
     """
-    watch = _Watch()
+    began = time.perf_counter()
+    pieces: list[Piece] = []
     try:
         async with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
             if response.status_code != 200:
                 raise ServerFailedError(f"{response.status_code}: {(await response.aread()).decode()[:200]}")
-            async for line in response.aiter_lines():
-                watch.line(line)
+            async for data in response.aiter_raw():
+                pieces.append((time.perf_counter() - began, data))
     except httpx.HTTPError as error:
         raise ServerFailedError(f"{type(error).__name__}: {error}") from error
-    return watch.answer()
+    return read(pieces)
 
 
 async def ask_all(url: str, bodies: list[dict[str, Any]], limit_s: float) -> list[Answer]:
@@ -84,36 +88,35 @@ async def ask_all(url: str, bodies: list[dict[str, Any]], limit_s: float) -> lis
     return [task.result() for task in tasks]
 
 
-class _Watch:
-    """Notes the times of what matters among the lines of a stream."""
+def read(pieces: list[Piece]) -> Answer:
+    """The answer that arrived in these pieces.
 
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._first_s: float | None = None
-        self._end_s: float | None = None
-        self._usage: dict[str, int] | None = None
-        self._engine: dict[str, float] | None = None
-
-    def line(self, line: str) -> None:
-        if not line.startswith("data: ") or line == "data: [DONE]":
-            return
-        now_s = time.perf_counter() - self._began
-        chunk = json.loads(line.removeprefix("data: "))
+    Raises:
+        ServerFailedError: it is an error, or not complete.
+    """
+    first_s = end_s = usage = engine = None
+    for at_s, chunk in _chunks(pieces):
         if "error" in chunk:
             raise ServerFailedError(str(chunk["error"])[:200])
-        self._usage = chunk.get("usage") or self._usage
-        self._engine = chunk.get("timings") or self._engine
+        usage, engine = chunk.get("usage") or usage, chunk.get("timings") or engine
         for choice in chunk["choices"]:
-            if self._first_s is None and _says_something(choice["delta"]):
-                self._first_s = now_s
+            if first_s is None and _says_something(choice["delta"]):
+                first_s = at_s
             if choice.get("finish_reason"):
-                self._end_s = now_s
+                end_s = at_s
+    if first_s is None or end_s is None or usage is None:
+        raise ServerFailedError("the stream ended without text, finish_reason or usage")
+    return Answer(first_s, end_s, usage["prompt_tokens"], usage["completion_tokens"], engine)
 
-    def answer(self) -> Answer:
-        if self._first_s is None or self._end_s is None or self._usage is None:
-            raise ServerFailedError("the stream ended without text, finish_reason or usage")
-        prompt_tokens, tokens = self._usage["prompt_tokens"], self._usage["completion_tokens"]
-        return Answer(self._first_s, self._end_s, prompt_tokens, tokens, self._engine)
+
+def _chunks(pieces: list[Piece]) -> Iterator[tuple[float, dict[str, Any]]]:
+    """Each JSON object of the stream, and when the end of its line arrived."""
+    left = b""
+    for at_s, data in pieces:
+        *lines, left = (left + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: {"):
+                yield at_s, json.loads(line.removeprefix(b"data: "))
 
 
 def _says_something(delta: dict[str, Any]) -> bool:
