@@ -50,6 +50,12 @@ class Running:
         """Most resident memory that the whole process tree had at once; pages that processes share count for each."""
         return self._peak
 
+    @property
+    def front_cpu_s(self) -> float:
+        """Processor time that the process which answers HTTP has taken so far."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
     def end_sampling(self) -> None:
         self._stop.set()
         self._thread.join()

@@ -4,9 +4,10 @@
     python -m benchmarks.overhead --models qwen3-100m --tokens 128 --repeat 11
 
 Both hold the same model in a process of its own and take turns with the same prompts, one idle while the other works.
-"alone": time per token after the first by the loop's clock, its messages dropped. "client": the same as an HTTP client
-sees it in the stream. "engine": by the loop's clock in the server, which tells what work beside the loop costs it from
-what comes after it. The overhead is the median over turns of client ÷ alone - 1; its quartiles tell the noise.
+Columns, per token after the first: "alone" is the loop by its own clock, with its messages dropped; "client" is what an
+HTTP client sees; "engine" is the loop by its own clock while it serves that client, which tells what the rest of the
+server costs it from what comes after it; "gateway" is the gateway's processor time, which hardly depends on what else
+the machine does. The overhead is the median over turns of client ÷ alone - 1; its quartiles tell the noise.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from benchmarks._client import ask_all, request_body
 from benchmarks._models import NAMES, checkpoint
 from benchmarks._prompts import Prompts
 from benchmarks._report import RESULTS, last, markdown, report
-from benchmarks._servers import serving
+from benchmarks._servers import Running, serving
 from vivace.protocol import Failed, Finished, Generate
 
 _NAME = "overhead"
@@ -64,11 +65,12 @@ def engine_alone(path: Path) -> Iterator[EngineAlone]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds per token of the same prompt: the loop alone, an HTTP client, and the loop in that client's server."""
+    """Seconds per token of one prompt."""
 
     alone_s: float
     client_s: float
     engine_s: float
+    gateway_s: float
 
 
 def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -77,23 +79,26 @@ def measure(model: str, options: argparse.Namespace) -> dict[str, Any]:
         prompts = Prompts(path)
         server, engine = stack.enter_context(serving("vivace", path)), stack.enter_context(engine_alone(path))
         turns = [
-            _turn(prompts, options, server.url, engine, alone_first=number % 2 == 0)
-            for number in range(options.repeat + 1)
+            _turn(prompts, options, server, engine, alone_first=number % 2 == 0) for number in range(options.repeat + 1)
         ]
     return row_of(model, options, turns[1:])  # the first one warms up
 
 
-def _turn(prompts: Prompts, options: argparse.Namespace, url: str, engine: EngineAlone, *, alone_first: bool) -> Turn:
+def _turn(
+    prompts: Prompts, options: argparse.Namespace, server: Running, engine: EngineAlone, *, alone_first: bool
+) -> Turn:
     """Whoever comes second may find the machine in another state, so the order changes from turn to turn."""
     text = prompts.make(options.prompt)
     request, body = _request(prompts, text, options.tokens), request_body(text, options.tokens, prompts.logit_bias)
     alone_s = engine.token_s(request) if alone_first else None
-    answer = asyncio.run(ask_all(url, [body], _LIMIT_S))[0]
+    before_s = server.front_cpu_s
+    answer = asyncio.run(ask_all(server.url, [body], _LIMIT_S))[0]
+    gateway_s = server.front_cpu_s - before_s
     if alone_s is None:
         alone_s = engine.token_s(request)
     if answer.engine is None or answer.tokens != options.tokens:
         raise RuntimeError(f"no answer of {options.tokens} tokens with timings: {answer}")
-    return Turn(alone_s, answer.token_s, answer.engine["decode_s"] / (answer.tokens - 1))
+    return Turn(alone_s, answer.token_s, answer.engine["decode_s"] / (answer.tokens - 1), gateway_s / answer.tokens)
 
 
 def _request(prompts: Prompts, text: str, tokens: int) -> Generate:
@@ -114,6 +119,7 @@ def row_of(model: str, options: argparse.Namespace, turns: list[Turn]) -> dict[s
         "alone, ms": round(1e3 * statistics.median(turn.alone_s for turn in turns), 3),
         "engine, ms": round(1e3 * statistics.median(turn.engine_s for turn in turns), 3),
         "client, ms": round(1e3 * statistics.median(turn.client_s for turn in turns), 3),
+        "gateway, ms": round(1e3 * statistics.mean(turn.gateway_s for turn in turns), 3),
         "overhead, %": round(median, 1),
         "quartiles, %": f"{first:.1f} to {third:.1f}",
     }

@@ -97,7 +97,7 @@ def _line(case: tuple[Any, ...], ours: dict[str, Any], theirs: dict[str, Any]) -
     for column, (title, more_is_better) in _COMPARED.items():
         line[title] = _cell(ours.get(column), theirs.get(column), more_is_better)
     notes = {"Vivace": ours.get("note"), "mlx_lm.server": theirs.get("note")}
-    return line | {"": "; ".join(f"{name} {note}" for name, note in notes.items() if note)}
+    return line | {"notes": "; ".join(f"{name} {note}" for name, note in notes.items() if note)}
 
 
 def _cell(ours: float | None, theirs: float | None, more_is_better: bool | None) -> str:
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompts", nargs="+", type=int, default=[32, 1024], help="tokens, the template's included")
     parser.add_argument("--tokens", type=int, default=32, help="of each answer; at least 2")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each server in a case")
-    parser.add_argument("--limit", type=float, default=90, help="seconds of one turn")
+    parser.add_argument("--limit", type=float, default=180, help="seconds of one turn")
     parser.add_argument("--case-limit", type=float, default=90, help="seconds after which no further round begins")
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
