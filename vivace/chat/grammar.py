@@ -188,7 +188,8 @@ def _check(schema: JSON, where: str) -> None:
         fault = (str(error), ())
     if fault is not None:
         message, path = fault
-        raise invalid(f"Invalid JSON schema: {message}.", ".".join([where, *path]), "invalid_json_schema")
+        param = ".".join([where, *path])
+        raise invalid(f"{param}: invalid JSON schema: {message}.", param, "invalid_json_schema")
 
 
 @lru_cache(1024)
@@ -198,6 +199,8 @@ def _fault(source: str) -> tuple[str, tuple[str, ...]] | None:
     from jsonschema.validators import validator_for
 
     schema = json.loads(source)
+    if not isinstance(schema.get("$schema", ""), str):
+        return "the draft must be named by a string", ("$schema",)
     try:
         validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
