@@ -1,13 +1,22 @@
-"""One client for every server: chat completions over HTTP as server-sent events, timed as a user sees them."""
+"""One client for every server: chat completions over HTTP as server-sent events, timed as a user sees them.
+
+It shares the machine with the servers, so while an answer streams it only notes what arrives, and reads it afterwards.
+An HTTP library takes half as much processor time again for each token: 0.67 ms against 0.45 ms.
+"""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import h11
+
+_PATH = "/v1/chat/completions"
+_PIECE = 1 << 16  # bytes read at once
 
 Piece = tuple[float, bytes]  # seconds since the request was sent, and what arrived then
 
@@ -51,23 +60,24 @@ def request_body(prompt: str, tokens: int, logit_bias: dict[int, float]) -> dict
     }
 
 
-async def ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> Answer:
-    """Stream one answer. What arrives is only noted while it does: reading it would take time from the server.
+async def ask(url: str, body: dict[str, Any]) -> Answer:
+    """Stream one answer over a connection of its own.
 
     Raises:
         ServerFailedError: there is no complete answer.
     """
+    target = urlsplit(url)
     began = time.perf_counter()
     pieces: list[Piece] = []
     try:
-        async with client.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
-            if response.status_code != 200:
-                raise ServerFailedError(f"{response.status_code}: {(await response.aread()).decode()[:200]}")
-            async for data in response.aiter_raw():
+        reader, writer = await asyncio.open_connection(target.hostname, target.port)
+        with contextlib.closing(writer):
+            writer.write(_request(target.netloc, json.dumps(body).encode()))
+            while data := await reader.read(_PIECE):
                 pieces.append((time.perf_counter() - began, data))
-    except httpx.HTTPError as error:
+    except OSError as error:
         raise ServerFailedError(f"{type(error).__name__}: {error}") from error
-    return read(pieces)
+    return read(list(bodies_of(pieces)))
 
 
 async def ask_all(url: str, bodies: list[dict[str, Any]], limit_s: float) -> list[Answer]:
@@ -77,15 +87,53 @@ async def ask_all(url: str, bodies: list[dict[str, Any]], limit_s: float) -> lis
         TimeoutError: they were not all answered within the limit.
         ServerFailedError: one has no complete answer.
     """
-    limits = httpx.Limits(max_connections=len(bodies))
-    # trust_env=False: no proxy between the client and this machine
-    async with asyncio.timeout(limit_s), httpx.AsyncClient(timeout=None, limits=limits, trust_env=False) as client:
+    async with asyncio.timeout(limit_s):
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(client, url, body)) for body in bodies]
+                tasks = [group.create_task(ask(url, body)) for body in bodies]
         except* ServerFailedError as failed:
             raise failed.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _request(host: str, body: bytes) -> bytes:
+    """`Connection: close`, so that the stream ends with the connection, whichever HTTP version the server speaks."""
+    head = f"POST {_PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def bodies_of(pieces: list[Piece]) -> Iterator[Piece]:
+    """The same without HTTP's heads and chunk sizes.
+
+    Raises:
+        ServerFailedError: the status is not 200, or this is no HTTP.
+    """
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="POST", target=_PATH, headers=[("Host", "server"), ("Content-Length", "0")]))
+    connection.send(h11.EndOfMessage())
+    refused = b""
+    try:
+        for at_s, data in [*pieces, (0.0, b"")]:  # nothing: the connection's end
+            connection.receive_data(data)
+            for event in _events(connection):
+                if isinstance(event, h11.Response) and event.status_code != 200:
+                    refused = b"%d: " % event.status_code
+                elif isinstance(event, h11.Data) and refused:
+                    refused += event.data
+                elif isinstance(event, h11.Data):
+                    yield at_s, bytes(event.data)
+    except h11.RemoteProtocolError as error:
+        raise ServerFailedError(f"broke off: {error}") from error
+    if refused:
+        raise ServerFailedError(refused.decode(errors="replace")[:200])
+
+
+def _events(connection: h11.Connection) -> Iterator[Any]:
+    while True:
+        event = connection.next_event()
+        if event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
+            return
+        yield event
 
 
 def read(pieces: list[Piece]) -> Answer:

@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tokens", type=int, default=32, help="of each answer; at least 2")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each server in a case")
     parser.add_argument("--limit", type=float, default=180, help="seconds of one turn")
-    parser.add_argument("--case-limit", type=float, default=90, help="seconds after which no further round begins")
+    parser.add_argument("--case-limit", type=float, default=60, help="seconds after which no further round begins")
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="few cases, one turn each")
