@@ -40,7 +40,10 @@ class RawClient:
 
     async def post(self, body: bytes, length: int | None = None) -> None:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {length or len(body)}\r\n\r\n"
-        self._writer.write(head.encode() + body)
+        await self.send(head.encode() + body)
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
         await self._writer.drain()
 
     def leave(self) -> None:
@@ -113,6 +116,19 @@ async def test_a_body_that_stops_arriving_is_refused() -> None:
         reply = await asyncio.wait_for(client.reader.readuntil(b"\r\n"), 2)
         assert b"400" in reply
         client.leave()
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/chat/completions"])
+@pytest.mark.parametrize("pause_s", [0, 0.05], ids=["at once", "behind the reply"])
+async def test_a_body_that_is_no_http_ends_the_connection(path: str, pause_s: float) -> None:
+    async with gateway(says("Hi")) as server:
+        client = await RawClient.connect(server)
+        await client.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        await asyncio.sleep(pause_s)
+        await client.send(b"no chunk\r\n")
+        reply = await asyncio.wait_for(client.reader.read(), 2)
+        assert reply.startswith(b"HTTP/1.1 4")
+        assert (await server.chat()).status_code == 200
 
 
 def floods() -> Script:

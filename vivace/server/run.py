@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -99,10 +100,22 @@ class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     """uvicorn's protocol, which also tells the application how to drop the connection."""
 
     app_state: dict[str, Any]
+    cycle: Any
+    transport: asyncio.Transport
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state = {**self.app_state, "abort": transport.abort}
+
+    def send_400_response(self, msg: str) -> None:
+        """Also where what is no HTTP is the rest of a request under way: its own reply is over, begun or not."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # that reply has begun: only the end of the connection can say it
+            self.transport.close()
 
 
 class Server(uvicorn.Server):
