@@ -18,7 +18,7 @@ TIMEOUT_S = 120.0  # longer than any answer takes on a loaded machine: beyond it
 
 
 class Server:
-    """A running server. `folder` is where it works and where its log lies."""
+    """A running server. `folder` is where it works and where its log lies; `banner` is what it printed."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._log = folder / "server.log"
@@ -27,6 +27,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=_environment(folder)
             )
+        self.banner = ""
         self.url = self._announced()
         self.http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
         http_client = DefaultHttpxClient(trust_env=False)
@@ -76,11 +77,15 @@ class Server:
         self.process.communicate()
 
     def _announced(self) -> str:
-        """The URL from the first line that it prints."""
+        """The URL from what it prints, up to the line to try."""
         assert self.process.stdout is not None
-        found = re.search(r"http://[\w.:]+", self.process.stdout.readline())
-        assert found, f"no address was printed: {self.log()}"
-        return found.group().removesuffix("/v1")
+        for line in self.process.stdout:
+            self.banner += line
+            if line.startswith("curl"):
+                break
+        found = re.search(r"http://[\w.]+:\d+", self.banner)
+        assert found, f"no address was printed: {self.banner} {self.log()}"
+        return found.group()
 
 
 @contextmanager
