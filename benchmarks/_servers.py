@@ -30,8 +30,13 @@ def mlx_lm(model: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
 
 
+def muting(model: Path, port: int) -> list[str]:
+    return [sys.executable, "-m", "benchmarks._muting_server", str(model), str(port)]
+
+
 # Name → command line, and the path that answers 200 when requests can be sent.
-SERVERS = {"vivace": (vivace, "/ready"), "mlx_lm": (mlx_lm, "/health")}
+SERVERS = {"vivace": (vivace, "/ready"), "mlx_lm": (mlx_lm, "/health"), "muting": (muting, "/ready")}
+RIVALS = ("vivace", "mlx_lm")
 
 
 class Running:

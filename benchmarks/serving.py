@@ -21,7 +21,7 @@ from benchmarks._models import NAMES, checkpoint
 from benchmarks._prompts import Prompts
 from benchmarks._race import Case, Entrant, Rules, race
 from benchmarks._report import RESULTS, last, markdown, report
-from benchmarks._servers import SERVERS
+from benchmarks._servers import RIVALS
 
 _NAME = "serving"
 _QUICK = {"models": ["vivace-mini"], "streams": [1, 4], "prompts": [32], "tokens": 16, "repeat": 1}
@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeat", type=int, default=3, help="turns of each server in a case")
     parser.add_argument("--limit", type=float, default=180, help="seconds of one turn")
     parser.add_argument("--case-limit", type=float, default=60, help="seconds after which no further round begins")
-    parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
+    parser.add_argument("--only", nargs="+", choices=RIVALS, default=list(RIVALS))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="few cases, one turn each")
     parser.add_argument("--table", action="store_true", help="print the last results as Markdown; measure nothing")
