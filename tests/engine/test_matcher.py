@@ -54,6 +54,16 @@ def test_a_grammar_that_does_not_compile_says_so():
         compiler().submit(Grammar("start: nowhere")).result()
 
 
+def test_a_tokenizer_that_llguidance_cannot_read_costs_the_request_and_not_the_engine(tmp_path):
+    with pytest.raises(GrammarError, match="is missing"):
+        GrammarCompiler(tmp_path, 8192, STOP_IDS).submit(Grammar(SCHEMA)).result()
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(GrammarError, match="this model's tokenizer"):
+        GrammarCompiler(tmp_path, 8192, STOP_IDS).submit(Grammar(SCHEMA)).result()
+    with pytest.raises(GrammarError, match="too small"):
+        GrammarCompiler(embedded_model_path(), 100, ()).submit(Grammar(SCHEMA)).result()
+
+
 def test_a_token_outside_the_grammar_is_an_error(tokenizer):
     matcher = compiler().submit(Grammar(SCHEMA)).result()
     with pytest.raises(GrammarError, match=r"\w"):

@@ -4,7 +4,6 @@ Compiling can take a second for a large schema, so it happens on a worker thread
 are computed on the host while the forward runs.
 """
 
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,7 +73,6 @@ class GrammarCompiler:
         self._vocab_size = vocab_size
         self._stop_ids = list(stop_ids)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammar")
-        self._lock = threading.Lock()
         self._tokenizer: llguidance.LLTokenizer | None = None
 
     def submit(self, grammar: Grammar) -> "Future[Matcher]":
@@ -88,11 +86,14 @@ class GrammarCompiler:
         return Matcher(matcher, grammar.after)
 
     def _load_tokenizer(self) -> llguidance.LLTokenizer:
-        with self._lock:
-            if self._tokenizer is None:
-                if not self._path.exists():
-                    raise GrammarError(f"{self._path.name} is missing: grammars need the fast tokenizer")
+        """Once, on the one worker."""
+        if self._tokenizer is None:
+            if not self._path.exists():
+                raise GrammarError(f"{self._path.name} is missing: grammars need the fast tokenizer")
+            try:
                 self._tokenizer = llguidance.LLTokenizer(
                     str(self._path), n_vocab=self._vocab_size, eos_token=self._stop_ids or None
                 )
-            return self._tokenizer
+            except ValueError as error:
+                raise GrammarError(f"grammars cannot use this model's tokenizer: {error}") from error
+        return self._tokenizer
