@@ -1,13 +1,16 @@
 """The step loop over random models: whatever is in the batch, each request gets what it would get alone."""
 
+import gc
 import random
+import weakref
+from concurrent.futures import Future
 
 import pytest
 
 from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, ONE_BY_ONE, VOCAB
 from vivace.engine.cache import slab
-from vivace.protocol import Cancel, Drain, Sampling
+from vivace.protocol import Cancel, Drain, Grammar, Sampling
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
@@ -150,14 +153,49 @@ def test_what_cannot_be_served_is_refused_before_any_work(engine, request_, kind
     assert harness.loop.steps == 0
 
 
-def test_a_full_queue_refuses(engine):
-    harness = engine(max_batch=1, max_waiting=2)
-    for i in range(4):
+@pytest.mark.parametrize(("max_batch", "max_waiting"), [(1, 2), (2, 1), (3, 0)])
+def test_a_full_queue_refuses(engine, max_batch, max_waiting):
+    harness = engine(max_batch=max_batch, max_waiting=max_waiting)
+    for i in range(5):
         harness.submit(str(i), prompt(5), 4)
     harness.turn()
-    assert {id: failed.kind for id, failed in harness.failed.items()} == {"2": "overloaded", "3": "overloaded"}
+    harness.submit("5", prompt(5), 4)
+    harness.turn()
+    assert {id: failed.kind for id, failed in harness.failed.items()} == dict.fromkeys("345", "overloaded")
     harness.run()
-    assert set(harness.finished) == {"0", "1"}
+    assert set(harness.finished) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("end", [{"tokens": 3}, {"tokens": 1000, "cancelled": True}])
+def test_an_idle_engine_holds_no_caches(engine, end):
+    harness = engine()
+    harness.submit("a", prompt(5), end["tokens"])
+    harness.turn()
+    harness.turn()
+    sequence = weakref.ref(harness.loop.rows[0])
+    if end.get("cancelled"):
+        harness.loop.submit(Cancel("a"))
+    harness.run()
+    gc.collect()
+    assert sequence() is None
+
+
+def test_a_batch_that_waits_for_grammars_does_not_spin(engine):
+    harness = engine(max_batch=1)
+    compiled: Future = Future()
+    harness.loop._compiler.submit = lambda _: compiled
+    harness.submit("grammar", prompt(5), 4, grammar=Grammar("start: /a/"))
+    harness.submit("behind", prompt(5), 4)
+    for _ in range(10):
+        harness.turn()
+    steps = harness.loop.steps
+    assert not harness.loop._has_work()
+    harness.turn()
+    assert harness.loop.steps == steps
+    harness.loop.submit(Cancel("grammar"))
+    harness.run()
+    assert compiled.cancelled()
+    assert len(harness.tokens["behind"]) == 4
 
 
 def test_draining_finishes_what_runs_and_refuses_what_comes(engine):

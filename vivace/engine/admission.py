@@ -22,12 +22,15 @@ class Limits:
 
 
 def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> Failed | None:
-    """Why a request is not taken, or None. `queued`: requests that wait for a place in the batch."""
+    """Why a request is not taken, or None. `queued`: requests that wait and that the batch has no place for.
+
+    It is negative while there are places to spare: those do not count as waiting.
+    """
     size = len(request.prompt)
     if draining:
         return Failed(request.id, "overloaded", "the server is shutting down")
     if queued >= limits.max_waiting:
-        return Failed(request.id, "overloaded", f"{queued} requests are waiting already")
+        return Failed(request.id, "overloaded", f"the batch is full and {queued} requests wait already")
     if size >= limits.context:
         return Failed(request.id, "prompt_too_long", f"the prompt has {size} tokens, the context is {limits.context}")
     if not request.prompt or not all(0 <= token < limits.vocab_size for token in request.prompt):

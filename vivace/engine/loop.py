@@ -83,12 +83,22 @@ class Loop:
         self._emit(self._decoder.deliver())
         self._emit(self._decoder.sample(rows, logits))
         self.rows = [row for row in rows if not row.finished]
+        if not self.rows:
+            self._runner.release()
         self._prefill(plan)
 
     def _has_work(self) -> bool:
-        if self.rows or self._decoder.busy or self._prefiller.busy:
+        if self.rows or self._decoder.busy or self._prefiller.busy or (self._unadmitted() and self._room() > 0):
             return True
-        return any(s.admitted is None or s.prefill_left or _grammar_ready(s) for s in self.waiting.values())
+        return any(s.admitted is not None and (s.prefill_left or _grammar_ready(s)) for s in self.waiting.values())
+
+    def _unadmitted(self) -> int:
+        return sum(s.admitted is None for s in self.waiting.values())
+
+    def _room(self) -> int:
+        """Places in the batch that nobody holds."""
+        admitted = len(self.waiting) - self._unadmitted()
+        return self.limits.max_batch - len(self.rows) - admitted
 
     def _take_inbox(self, block: bool) -> None:
         try:
@@ -110,8 +120,7 @@ class Loop:
                 pass
 
     def _accept(self, request: Generate) -> None:
-        queued = sum(s.admitted is None for s in self.waiting.values())
-        refused = refusal(request, self.limits, queued, self._draining)
+        refused = refusal(request, self.limits, self._unadmitted() - self._room(), self._draining)
         if refused:
             self._emit([refused])
             return
@@ -127,6 +136,8 @@ class Loop:
         sequence = self.waiting.pop(request_id, None)
         sequence = sequence or next((row for row in self.rows if row.id == request_id), None)
         if sequence is not None and not sequence.finished:
+            if sequence.grammar is not None:
+                sequence.grammar.cancel()  # if its compilation has not begun
             self._emit([sequence.finish("cancelled")])
 
     def _view(self) -> View:

@@ -19,7 +19,6 @@ from mlx.utils import tree_flatten
 from vivace.engine.cache.slab import Slab
 from vivace.engine.seams import install_seams, on_cpu
 
-_limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 _setrlimit = resource.setrlimit
 resource.setrlimit = lambda *_: None
 try:

@@ -43,6 +43,10 @@ class Runner:
             row.fed += 1
         return logits
 
+    def release(self) -> None:
+        """Let go of the caches of the last step's rows: none of them goes on."""
+        self._rows, self._batch = [], BatchCaches()
+
     def _together(self, rows: list[Sequence], tokens: mx.array) -> mx.array:
         self._change_rows(rows)
         self._batch.advance([row.fed for row in rows])
