@@ -1,6 +1,7 @@
 """Sending to the gateway without ever making the engine thread wait for it."""
 
 import os
+import select
 import socket
 import threading
 from collections import deque
@@ -10,9 +11,13 @@ from vivace.protocol import FromEngine, encode
 
 
 class Outbox:
-    """Sends at once while the socket takes it; what it does not take is sent by a thread of its own, in order."""
+    """Sends at once while the socket takes it; what it does not take is sent by a thread of its own, in order.
+
+    The socket is made non-blocking: macOS heeds MSG_DONTWAIT in `recv` only, so sending would wait there.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
         self._socket = connection
         self._backlog: deque[bytes] = deque()
         self._changed = threading.Condition()
@@ -35,23 +40,24 @@ class Outbox:
         with self._changed:
             self._changed.wait_for(lambda: not self._backlog, timeout_s)
 
-    def _send_now(self, data: bytes) -> int:
+    def _send_now(self, data: bytes | memoryview) -> int:
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)
+            return self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError:
             os._exit(0)  # the gateway is gone
 
     def _drain(self) -> None:
+        writable = select.poll()
+        writable.register(self._socket, select.POLLOUT)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._backlog))
-                data = self._backlog[0]
-            try:
-                self._socket.sendall(data)
-            except OSError:
-                os._exit(0)
+                data = memoryview(self._backlog[0])
+            while data:
+                writable.poll()
+                data = data[self._send_now(data) :]
             with self._changed:
                 self._backlog.popleft()
                 self._changed.notify_all()

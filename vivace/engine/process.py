@@ -5,6 +5,7 @@ When the socket closes the gateway is gone, however it went, and so is this proc
 
 import logging
 import os
+import select
 import socket
 import sys
 import threading
@@ -35,10 +36,12 @@ PIECE = 1 << 18  # bytes read at once
 
 
 class Reader:
-    """Reads the gateway's messages; the first one is the Load."""
+    """Reads the gateway's messages, whether the socket blocks or not; the first one is the Load."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
+        self._readable = select.poll()
+        self._readable.register(connection, select.POLLIN)
         self._frames = FrameReader(to_engine_decoder)
         self._unhandled: list[ToEngine] = []
 
@@ -62,6 +65,7 @@ class Reader:
             self._unhandled = self._receive()
 
     def _receive(self) -> list[ToEngine]:
+        self._readable.poll()
         try:
             data = self._socket.recv(PIECE)
             if data:
