@@ -9,7 +9,7 @@ from vivace.engine.admission import Limits
 from vivace.engine.device import Device, prepare
 from vivace.engine.loop import Emit, Loop
 from vivace.engine.matcher import GrammarCompiler
-from vivace.engine.models import LoadedModel, LoadError, load
+from vivace.engine.models import FAULTS, LoadedModel, LoadError, load
 from vivace.engine.probe import Probe, probe
 from vivace.protocol import Load, Loading, Ready
 
@@ -26,7 +26,10 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
     device = prepare(request.threads)
     model = load(Path(request.model), request.dtype, lambda done: emit([Loading(done * 0.9, "reading weights")]))
     emit([Loading(0.9, "first forward")])
-    runner, found = probe(model)
+    try:
+        runner, found = probe(model)
+    except FAULTS as error:
+        raise LoadError(f"{request.model}: its first forward failed: {type(error).__name__}: {error}") from error
     limits = _limits(request, device, found)
     compiler = GrammarCompiler(Path(request.model), found.vocab_size, request.stop_ids)
     loop = Loop(runner, compiler, limits, found.prefill_rate, emit)

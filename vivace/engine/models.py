@@ -33,6 +33,10 @@ DEQUANTIZE_SHARE = 0.5  # of free memory that float32 weights may take before a 
 LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress
 
 
+# What mlx-lm raises where a checkpoint does not fit its model, and MLX where it does not fit the memory.
+FAULTS = (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, ArithmeticError)
+
+
 class LoadError(Exception):
     """The checkpoint cannot be loaded; the message says why."""
 
@@ -67,8 +71,8 @@ def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel
     """
     try:
         model, _ = mlx_utils.load_model(path, lazy=True)
-    except (FileNotFoundError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise LoadError(f"{path}: {error}") from error
+    except FAULTS as error:
+        raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
     install_seams(model)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
