@@ -154,15 +154,16 @@ async def test_draining_lets_running_requests_finish(tmp_path: Path) -> None:
             await supervisor.connected()
 
 
+@pytest.mark.parametrize("drain_s", [0.0, 0.2])
 @pytest.mark.parametrize("behaviour", ["normal", "ignores-sigterm"])
-async def test_a_drain_ends_when_its_time_is_over(tmp_path: Path, behaviour: str) -> None:
+async def test_a_drain_ends_when_its_time_is_over(tmp_path: Path, behaviour: str, drain_s: float) -> None:
     async with supervised(behaviour, tmp_path) as supervisor:
         client = await supervisor.connected()
         running = asyncio.create_task(answer(client, max_tokens=100_000))
         await until(lambda: client.open_requests == 1)
         begun = time.monotonic()
-        await supervisor.stop(drain_s=0.2)
-        assert 0.2 <= time.monotonic() - begun < 4
+        await supervisor.stop(drain_s)
+        assert drain_s <= time.monotonic() - begun < 4
         end = (await running)[-1]
         assert isinstance(end, Failed)
         assert end.message == "The server is shutting down."

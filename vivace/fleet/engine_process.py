@@ -1,6 +1,7 @@
 """One engine process and the gateway's end of its socket, from the start to the last signal."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -11,7 +12,10 @@ from vivace.fleet.client import EngineClient, Lifecycle
 from vivace.fleet.vitals import Death, Limits, Vitals, ailment, observe
 from vivace.protocol import LoadFailed, Ready
 
+logger = logging.getLogger("vivace.fleet")
+
 _EXIT_GRACE_S = 1.0  # to end by itself once its socket is closed
+_KILL_GRACE_S = 10.0  # for the kernel and its drivers to clear a killed process away
 _STDERR = 2  # a stray print of a library belongs into the log, not into the answer of `vivace chat`
 
 
@@ -53,6 +57,7 @@ class EngineProcess:
             ours.close()
             if process is not None:
                 process.kill()
+                await process.wait()
             raise
         return engine
 
@@ -84,15 +89,17 @@ class EngineProcess:
         return _ending(self.process.returncode)
 
     async def kill(self, message: str | None = None) -> None:
-        """SIGKILL to it and its children; returns when it is reaped."""
+        """SIGKILL to it and its children; returns when it is reaped, or when a driver does not let go of it."""
         self.send_signal(signal.SIGKILL)
         self.client.close(message)
-        await self.process.wait()
+        if not await self.exited(_KILL_GRACE_S):
+            logger.error("process %d is still there %g s after SIGKILL", self.process.pid, _KILL_GRACE_S)
 
     async def exited(self, timeout_s: float) -> bool:
         """Whether it has ended within this time."""
         try:
-            await asyncio.wait_for(self.process.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):  # wait_for of Python 3.11 can lose a cancellation
+                await self.process.wait()
         except TimeoutError:
             return False
         return True
@@ -102,7 +109,10 @@ class EngineProcess:
         if self.process.returncode is None:
             try:
                 os.killpg(self.process.pid, number)
-            except ProcessLookupError:  # ended, and not yet reaped
+            except (
+                ProcessLookupError,
+                PermissionError,
+            ):  # ended, and not yet reaped; the second is macOS's word for it
                 return
 
     async def _watch(self, ends: list["asyncio.Task[bool] | asyncio.Task[int]"], limits: Limits) -> str | None:

@@ -103,9 +103,10 @@ class Supervisor:
         if ready and drain_s > 0:
             engine.client.drain()
             await engine.exited(drain_s)
+        engine.client.close(SHUTTING_DOWN)
         engine.send_signal(signal.SIGTERM)
         await engine.exited(_TERM_GRACE_S)
-        how = await engine.end(SHUTTING_DOWN)
+        how = await engine.end()
         logger.info("engine of %s stopped: it %s", self._name, how)
 
     def kill(self) -> None:
@@ -124,7 +125,7 @@ class Supervisor:
 
     def _end_supervision(self) -> None:
         self._set(EngineStatus("stopped", message="The engine was stopped.", restarts=self.status.restarts))
-        if self._task is not None:
+        if self._task is not None and not self._task.cancelling():  # once: twice would cut its tidying short
             self._task.cancel()
 
     async def _supervise(self) -> None:
