@@ -18,9 +18,12 @@ TIMEOUT_S = 120.0  # longer than any answer takes on a loaded machine: beyond it
 
 
 class Server:
-    """A running server. `folder` is where it works and where its log lies; `banner` is what it printed."""
+    """A running server. `folder` is where it works and where its log lies; `banner` is what it printed.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    `key`: what its clients send as their API key.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, key: str = "none") -> None:
         self._log = folder / "server.log"
         command = [sys.executable, "-m", "vivace.cli", "serve", "--port", "0", *arguments]
         with self._log.open("w") as log:
@@ -29,11 +32,12 @@ class Server:
             )
         self.banner = ""
         self.url = self._announced()
-        self.http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, trust_env=False)
-        http_client = DefaultHttpxClient(trust_env=False)
-        self.client = OpenAI(
-            api_key="none", max_retries=0, timeout=TIMEOUT_S, http_client=http_client, base_url=self.base
+        self.key = key
+        self.http = httpx.Client(
+            base_url=self.url, timeout=TIMEOUT_S, trust_env=False, headers={"authorization": f"Bearer {key}"}
         )
+        http_client = DefaultHttpxClient(trust_env=False)
+        self.client = OpenAI(api_key=key, max_retries=0, timeout=TIMEOUT_S, http_client=http_client, base_url=self.base)
 
     @property
     def base(self) -> str:
@@ -50,7 +54,7 @@ class Server:
         """To be closed by the caller, in the event loop that used it."""
         http_client = DefaultAsyncHttpxClient(trust_env=False)
         return AsyncOpenAI(
-            api_key="none", max_retries=0, timeout=TIMEOUT_S, http_client=http_client, base_url=self.base
+            api_key=self.key, max_retries=0, timeout=TIMEOUT_S, http_client=http_client, base_url=self.base
         )
 
     def log(self) -> str:
@@ -89,9 +93,9 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Server]:
+def serving(folder: Path, *arguments: str, key: str = "none") -> Iterator[Server]:
     """A server that is ready, and that is gone afterwards in any case."""
-    server = Server(folder, *arguments)
+    server = Server(folder, *arguments, key=key)
     try:
         server.wait_until_ready()
         yield server

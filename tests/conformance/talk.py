@@ -15,6 +15,7 @@ STORY = "Tell me a short story about a fox."  # an open question: what is drawn 
 SUM = "What is 12 + 30?"
 NOTES = "Here are some notes.\n{}\nThe keeper of the archive is Morel.\n\n"
 CODE = "The access code for the east gate is 48213."
+NEVER_STOP: JSON = {"logit_bias": {"8182": -100, "8180": -100}}  # its stop tokens
 ASK_CODE = "What is the access code for the east gate?"
 
 

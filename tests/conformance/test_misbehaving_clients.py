@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from tests.conformance.server import Server, until
-from tests.conformance.talk import JSON, STORY, SUM, ask, body, said
+from tests.conformance.talk import JSON, NEVER_STOP, STORY, SUM, ask, body, said
 
 LONG_PROMPT = "The keeper of the archive went to the forest. " * 1500  # many seconds of prefill
-ENDLESS: JSON = {"logit_bias": {"8182": -100, "8180": -100}, "max_tokens": 20_000}  # minutes of decoding
+ENDLESS: JSON = {**NEVER_STOP, "max_tokens": 20_000}  # minutes of decoding
 
 
 @pytest.fixture(autouse=True)

@@ -13,10 +13,9 @@ from openai import Stream
 from openai.types.chat import ChatCompletionChunk
 
 from tests.conformance.server import Server, alive, serving, until
-from tests.conformance.talk import STORY, SUM, arguments, ask, assembled, said
+from tests.conformance.talk import NEVER_STOP, STORY, SUM, arguments, ask, assembled, said
 
-NEVER_STOP = {"8182": -100, "8180": -100}
-LONG = arguments(STORY, max_tokens=20_000, logit_bias=NEVER_STOP)
+LONG = arguments(STORY, max_tokens=20_000, **NEVER_STOP)
 
 
 @contextmanager
@@ -58,6 +57,7 @@ def test_an_engine_that_dies_or_hangs_fails_its_answers_and_is_replaced(own_serv
     assert own_server.http.get("/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_the_sdks_retries_bridge_the_restart(own_server: Server) -> None:
     """Even a request that is sent before the gateway knows of the death."""
     client = own_server.client.with_options(max_retries=5)
