@@ -99,3 +99,10 @@ def test_logprobs_come_from_the_raw_logits_best_first():
     assert entry.logprob == pytest.approx(scores[2], abs=1e-5)
     assert [token for token, _ in entry.top] == [1, 2]
     assert [value for _, value in entry.top] == pytest.approx([scores[1], scores[2]], abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-320, 1e-45, 1e-38, 1e-20, 1e-6, 1e-5])
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+def test_a_temperature_next_to_nothing_takes_the_best_token(temperature, top_p):
+    logits = mx.array([[0.0, 50.0, 10.0, -20.0]])
+    assert draw(logits, logits, [Sampling(seed=3, temperature=temperature, top_p=top_p)], [0]).token_ids() == [1]

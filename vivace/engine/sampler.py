@@ -14,6 +14,8 @@ import mlx.core as mx
 
 from vivace.protocol import Sampling, TokenLogprob
 
+GREEDY_BELOW = 1e-5  # temperatures by which float32 logits cannot be divided
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -52,7 +54,7 @@ def draw(logits: mx.array, raw: mx.array, rows: Seq[Sampling], positions: Seq[in
     `positions[i]` is the place of the new token in row i's output.
     """
     tokens = mx.argmax(logits, axis=-1)
-    sampled = [i for i, row in enumerate(rows) if row.temperature > 0]
+    sampled = [i for i, row in enumerate(rows) if row.temperature >= GREEDY_BELOW]
     if sampled:
         part = logits if len(sampled) == len(rows) else logits[mx.array(sampled)]
         picks = _sample(part, [rows[i] for i in sampled], [positions[i] for i in sampled])
