@@ -85,7 +85,7 @@ class Lexer:
 def _whole(marker: str | Tag) -> str:
     if isinstance(marker, str):
         return re.escape(marker)
-    return f"{re.escape(marker.prefix)}{_name(marker)}+?{re.escape(marker.suffix)}"
+    return f"{re.escape(marker.prefix)}{_name(marker)}{{1,{_NAME_LIMIT}}}?{re.escape(marker.suffix)}"
 
 
 def _name(tag: Tag) -> str:
