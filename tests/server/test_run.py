@@ -136,6 +136,17 @@ def test_the_url_can_be_typed_into_a_browser(host: str, shown: str) -> None:
         assert url(sock) == f"http://{shown}:{sock.getsockname()[1]}"
 
 
+@pytest.mark.parametrize(("soft", "hard", "expected"), [(256, 4000, 4000), (256, 9000, 8192), (8999, 9000, 8999)])
+def test_a_low_limit_of_open_files_is_raised(soft: int, hard: int, expected: int) -> None:
+    script = (
+        f"import resource; files = resource.RLIMIT_NOFILE; resource.setrlimit(files, ({soft}, {hard}))\n"
+        "from vivace.server.run import OPEN_FILES, allow_open_files; allow_open_files(OPEN_FILES)\n"
+        "print(*resource.getrlimit(files))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(expected), str(hard)]
+
+
 def test_it_is_alive_before_the_model_is_and_sigterm_ends_it_and_its_engine() -> None:
     with serving() as server:
         assert httpx.get(f"{server.url}/health", trust_env=False).status_code == 200

@@ -6,6 +6,7 @@ import errno
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ from vivace.settings import Settings
 log = logging.getLogger("vivace.server")
 
 BACKLOG = 2048
+OPEN_FILES = 8192  # one for each connection, and in the engine, which inherits the limit, one for each weight file
 KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they are the ones to close
 EXIT_CANNOT_LISTEN = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -43,6 +45,7 @@ def run(settings: Settings, on_listening: Callable[[str], None] = announce) -> i
     everything at once. `on_listening` gets the URL when requests are answered.
     """
     _log_to_stderr(settings.log_level)
+    allow_open_files(OPEN_FILES)
     try:
         sock = bind(settings.host, settings.port)
     except OSError as error:
@@ -55,6 +58,14 @@ def run(settings: Settings, on_listening: Callable[[str], None] = announce) -> i
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname).1s %(message)s", datefmt="%H:%M:%S")
+
+
+def allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit as far as the system lets it: a shell on macOS starts with 256."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    within = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < within:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (within, hard))
 
 
 def bind(host: str, port: int) -> socket.socket:
