@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Vivace
 from vivace.cli import checks, doctor
 from vivace.cli.checks import Check
-from vivace.cli.probe import Probe
+from vivace.cli.probe import Probe, probe
 from vivace.settings import Settings
 
 TESTED = {"mlx": "0.32.4", "mlx-lm": "0.32.2", "rich": "15.0.0", "openai": "3.0"}
@@ -76,6 +76,12 @@ def test_what_computes(found: Probe, name: str, status: str) -> None:
     device, speed = checks.computed(found)
     assert (device.status, speed.name, speed.status) == ("ok", name, status)
     assert f"{found.gflops:,.0f} GFLOP/s" in speed.detail
+
+
+def test_a_module_in_the_users_folder_is_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    monkeypatch.chdir(tmp_path)
+    assert probe().gflops > 0
 
 
 @pytest.mark.parametrize(("free", "status"), [(100e9, "ok"), (10e9, "warn"), (0.1e9, "fail")])

@@ -47,7 +47,7 @@ def hosted(settings: Settings) -> Iterator[Client]:
 
 def _start(settings: Settings, log: IO[str]) -> "subprocess.Popen[str]":
     server = subprocess.Popen(
-        [sys.executable, "-m", "vivace.cli.hosted"],
+        [sys.executable, "-P", "-m", "vivace.cli.hosted"],  # -P: no module of the user's folder
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,

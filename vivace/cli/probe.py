@@ -37,7 +37,7 @@ def probe() -> Probe:
     Raises:
         ProbeError: it crashed, or said nothing for two minutes.
     """
-    command = [sys.executable, "-m", "vivace.cli.probe"]
+    command = [sys.executable, "-P", "-m", "vivace.cli.probe"]  # -P: no module of the user's folder
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
