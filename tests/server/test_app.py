@@ -168,6 +168,15 @@ async def test_without_parallel_calls_the_first_call_ends_the_answer() -> None:
     assert legacy["finish_reason"] == "function_call"
 
 
+async def test_of_calls_that_are_promoted_from_the_reasoning_only_the_first_counts_too() -> None:
+    async with gateway(says(CALL + "\n" + CALL)) as server:
+        for parallel, count in ((True, 2), (False, 1)):
+            fields = {"tools": [WEATHER], "enable_thinking": True, "parallel_tool_calls": parallel}
+            choice = (await server.chat(**fields)).json()["choices"][0]
+            assert len(choice["message"]["tool_calls"]) == count
+            assert choice["finish_reason"] == "tool_calls"
+
+
 async def test_a_stop_string_ends_the_answer_and_the_engines_work() -> None:
     async with gateway(says("one two three four five", pause_s=0.002)) as server:
         whole = (await server.chat(stop=[" three"])).json()

@@ -209,14 +209,13 @@ class _Choice:
         if self._text.stopped_by is not None:
             return batch + self._ending("stop", self._usage_so_far(), self._clock.timings())
         if self._one_call and self._text.called_tools:
-            return self._up_to_call(batch)
+            return self._up_to_call(batch, events.Finished("tool_calls", self._usage_so_far(), self._clock.timings()))
         return batch
 
-    def _up_to_call(self, batch: Batch) -> Batch:
+    def _up_to_call(self, batch: Batch, end: events.Event) -> Batch:
         """Ends the answer behind its first call. The engine knows neither text nor calls: closing is what stops it."""
         for at, event in enumerate(batch):
             if isinstance(event, events.ToolCallFinished):
-                end = events.Finished("tool_calls", self._usage_so_far(), self._clock.timings())
                 return [*batch[: at + 1], end]
         return batch
 
@@ -228,7 +227,8 @@ class _Choice:
             return [events.Failed("engine_failed", "The answer was cut short: the server is shutting down.")]
         usage = self._usage(message.prompt_tokens, message.cached_tokens, message.completion_tokens)
         timings = events.Timings(message.timings.queue_s, message.timings.prefill_s, message.timings.decode_s)
-        return self._ending(message.reason, usage, timings)
+        batch = self._ending(message.reason, usage, timings)
+        return self._up_to_call(batch, batch[-1]) if self._one_call else batch
 
     def _ending(self, reason: Literal["stop", "length"], usage: events.Usage, timings: events.Timings) -> Batch:
         rest = self._text.finish(reason)
