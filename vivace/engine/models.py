@@ -1,8 +1,9 @@
 """Loading a checkpoint through mlx-lm, and the layer caches of a sequence.
 
 With `seams.py`, `cache/` and kernels/gated_delta.py the only place that touches mlx-lm's insides (0.32.2, held by
-tests/engine/test_models.py, test_seams.py and cache/). Importing `mlx_lm.utils` lowers the process's limit of open files (`setrlimit(NOFILE, (2048, 4096))`),
-so that import is guarded. Full and sliding-window layer caches become slabs; the other kinds stay mlx-lm's.
+test_models.py, test_seams.py and cache/ in tests/engine). Importing `mlx_lm.utils` lowers the process's limit of open
+files (`setrlimit(NOFILE, (2048, 4096))`), so that import is guarded. Full and sliding-window layer caches become slabs;
+the other kinds stay mlx-lm's.
 """
 
 import resource
@@ -60,11 +61,11 @@ class LoadedModel:
         return logits
 
 
-def load(path: Path, dtype: str, report: Callable[[float], None], streams: int = 1) -> LoadedModel:
+def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel:
     """Load a checkpoint in mlx-lm's format or as plain Hugging Face safetensors.
 
     `dtype` "auto" is float32 on a CPU, where half precision is 10 to 20 times slower, and the checkpoint's elsewhere.
-    `report` gets the loaded fraction, 0 to 1. `streams`: see `install_seams`.
+    `report` gets the loaded fraction, 0 to 1.
 
     Raises:
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
@@ -73,13 +74,13 @@ def load(path: Path, dtype: str, report: Callable[[float], None], streams: int =
         model, _ = mlx_utils.load_model(path, lazy=True)
     except FAULTS as error:
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
+    install_seams(model)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     if on_cpu():
         notes += _dequantize_if_it_fits(model)
     if target is not None:
         model.set_dtype(target)
-    install_seams(model, streams)
     model.eval()
     weight_bytes = _materialise(model, report)
     return LoadedModel(model, _name_of(model), weight_bytes, notes)
