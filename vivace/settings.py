@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=256, ge=0, description="sequences queued behind them; beyond it clients get 503")
     prefill_chunk: int = Field(default=0, ge=0, description="tokens prefilled in one go; 0: by device")
     prefill_budget_ms: float = Field(default=50.0, gt=0, description="time of one prefill chunk while others decode")
-    threads: int = Field(default=0, ge=0, description="CPU threads of matrix products; 0: usable cores less one")
+    threads: int = Field(default=0, ge=0, description="CPU threads of matrix products; 0: by cores")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="float32, bfloat16, float16 or auto"
     )

@@ -3,7 +3,7 @@
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
-from mlx_lm.models import falcon_h1, qwen3, qwen3_5
+from mlx_lm.models import falcon_h1, qwen3, qwen3_5, qwen3_next
 from mlx_lm.models import gated_delta as delta
 
 from tests.engine.harness import reference
@@ -19,6 +19,14 @@ def test_loaded_models_look_our_functions_up(loaded):
     assert qwen3.scaled_dot_product_attention is seams._attention
     assert qwen3_5.gated_delta_update is seams.gated_delta_update
     assert (qwen3.swiglu is seams.swiglu) == on_cpu()
+    assert (qwen3_next.precise_swiglu is seams.precise_swiglu) == on_cpu()
+
+
+def test_silu_stays_mlx_s_since_it_is_traced_without_shapes(loaded):
+    loaded("qwen3_5")
+    traced = mx.compile(lambda gate: nn.silu(gate), shapeless=True)
+    large = mx.ones((1, 512, 64))
+    assert mx.allclose(traced(large), mx.sigmoid(large), atol=1e-6)
 
 
 def test_the_stock_functions_are_mlx_lms():

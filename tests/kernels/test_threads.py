@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vivace.kernels.threads import cgroup_quota, default_threads
+from vivace.kernels.threads import cgroup_quota, default_threads, division
 
 
 @pytest.fixture
@@ -55,3 +55,11 @@ def test_one_usable_core_is_left_to_others(
     monkeypatch.setattr("psutil.cpu_count", lambda logical: physical)
     monkeypatch.setattr("vivace.kernels.threads.cgroup_quota", lambda: quota)
     assert default_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "expected"),
+    [(0, 1, (1, 1)), (0, 2, (2, 1)), (0, 4, (4, 1)), (0, 8, (1, 7)), (1, 8, (1, 1)), (3, 8, (3, 1)), (6, 4, (1, 6))],
+)
+def test_few_threads_are_streams_and_many_are_the_librarys(threads: int, cores: int, expected: tuple[int, int]) -> None:
+    assert division(threads, cores) == expected

@@ -24,7 +24,11 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
     """
     started = monotonic()
     device = prepare(request.threads)
-    model = load(Path(request.model), request.dtype, lambda done: emit([Loading(done * 0.9, "reading weights")]))
+
+    def report(loaded: float) -> None:
+        emit([Loading(0.9 * loaded, "reading weights")])
+
+    model = load(Path(request.model), request.dtype, report, device.streams)
     emit([Loading(0.9, "first forward")])
     try:
         runner, found = probe(model)

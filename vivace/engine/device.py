@@ -10,6 +10,7 @@ import mlx.core as mx
 from vivace.engine.seams import on_cpu
 from vivace.kernels import blas
 from vivace.kernels.memory import keep_freed_memory
+from vivace.kernels.threads import division, usable_cores
 
 log = logging.getLogger("vivace.engine")
 
@@ -18,23 +19,28 @@ FREED_BUFFERS = 512 * 1024 * 1024  # bytes of freed arrays that MLX may keep for
 
 @dataclass(frozen=True)
 class Device:
-    """`name` for people; `blas`: what computes dense products. `max_batch`, `chunk`: what suits the device."""
+    """`name` for people; `blas`: what computes dense products. `max_batch`, `chunk`: what suits the device.
+
+    `streams`: MLX streams that share dense layers.
+    """
 
     name: str
     blas: str
     max_batch: int
     chunk: int
+    streams: int = 1
 
 
 def prepare(threads: int) -> Device:
-    """Make the default device ready, before anything is computed. `threads` of the BLAS on a CPU; 0: by cores."""
-    library = blas.install(threads)
+    """Make the default device ready before anything is computed. `threads`: of dense products on a CPU, 0: by cores."""
+    streams, blas_threads = division(threads, usable_cores())
+    library = blas.install(blas_threads)
     log.info("BLAS: %s", library)
     mx.set_cache_limit(FREED_BUFFERS)
     if on_cpu():
         keep_freed_memory()
         _check_compiler()
-        return Device(f"CPU ({platform.machine()})", str(library), max_batch=16, chunk=512)
+        return Device(f"CPU ({platform.machine()})", str(library), max_batch=16, chunk=512, streams=streams)
     facts = mx.device_info()
     wired = facts.get("max_recommended_working_set_size")
     if wired:

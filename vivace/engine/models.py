@@ -61,11 +61,11 @@ class LoadedModel:
         return logits
 
 
-def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel:
+def load(path: Path, dtype: str, report: Callable[[float], None], streams: int = 1) -> LoadedModel:
     """Load a checkpoint in mlx-lm's format or as plain Hugging Face safetensors.
 
     `dtype` "auto" is float32 on a CPU, where half precision is 10 to 20 times slower, and the checkpoint's elsewhere.
-    `report` gets the loaded fraction, 0 to 1.
+    `report` gets the loaded fraction, 0 to 1. `streams`: see `install_seams`.
 
     Raises:
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
@@ -74,13 +74,13 @@ def load(path: Path, dtype: str, report: Callable[[float], None]) -> LoadedModel
         model, _ = mlx_utils.load_model(path, lazy=True)
     except FAULTS as error:
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
-    install_seams(model)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     if on_cpu():
         notes += _dequantize_if_it_fits(model)
     if target is not None:
         model.set_dtype(target)
+    install_seams(model, streams)
     model.eval()
     weight_bytes = _materialise(model, report)
     return LoadedModel(model, _name_of(model), weight_bytes, notes)

@@ -5,9 +5,11 @@ loaded, where it still is mlx-lm's:
 
 - `scaled_dot_product_attention`: rows of a batch attend to their own slabs; on a CPU, where MLX fuses nothing, ours.
 - `gated_delta_update`: mlx-lm has a kernel for Metal only and loops over time elsewhere.
-- `swiglu`, and `silu` of mlx.nn (CPU): MLX's exponential is scalar there.
+- `swiglu`, `precise_swiglu` (CPU): MLX's exponential is scalar there. (Not `mlx.nn.silu`: other functions of mlx-lm
+  call it inside `mx.compile(shapeless=True)`, where ours cannot be traced.)
 
-And one kind of layer is exchanged in the model itself: depthwise `Conv1d` (CPU), which MLX runs channel by channel.
+And layers are exchanged in the model itself, on a CPU: depthwise `Conv1d`, which MLX runs channel by channel, and dense
+layers, which are split over the cores.
 """
 
 import sys
@@ -16,20 +18,23 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_map
 from mlx_lm.models import activations, base
 from mlx_lm.models import gated_delta as delta
 
 from vivace.engine.cache.ragged import RaggedRows, attend
 from vivace.kernels.attention import attention
 from vivace.kernels.conv import depthwise_conv1d
-from vivace.kernels.exponential import silu, swiglu
+from vivace.kernels.exponential import precise_swiglu, swiglu
 from vivace.kernels.gated_delta import gated_delta_update
+from vivace.kernels.split import split_layer
 
 Function = Callable[..., Any]
 
 _stock_attention = base.scaled_dot_product_attention
 _stock_gated_delta = delta.gated_delta_update
 _stock_swiglu = activations.swiglu
+_stock_precise_swiglu = activations.precise_swiglu
 
 
 def on_cpu() -> bool:
@@ -37,16 +42,19 @@ def on_cpu() -> bool:
     return bool(mx.default_device() == mx.cpu)
 
 
-def install_seams(model: nn.Module) -> None:
-    """Let a loaded model, and what its module shares with others, use our functions."""
+def install_seams(model: nn.Module, streams: int = 1) -> None:
+    """Let a loaded model, and what its module shares with others, use our functions.
+
+    `streams`: on a CPU, dense layers are split over so many MLX streams. Call it on the thread that will run the model.
+    """
     replacements: list[tuple[str, Function, Function]] = [
         ("scaled_dot_product_attention", _stock_attention, _attention),
         ("gated_delta_update", _stock_gated_delta, gated_delta_update),
     ]
     if on_cpu():
-        replacements.append(("swiglu", _stock_swiglu, swiglu))
-        nn.silu = silu
-        _exchange_depthwise_convolutions(model)
+        replacements += [("swiglu", _stock_swiglu, swiglu), ("precise_swiglu", _stock_precise_swiglu, precise_swiglu)]
+        others = [mx.new_stream(mx.cpu) for _ in range(streams - 1)]
+        _exchange_layers(model, [mx.default_stream(mx.cpu), *others])
     for module in [module for name, module in sys.modules.items() if name.startswith("mlx_lm.models.")]:
         for name, stock, ours in replacements:
             if getattr(module, name, None) is stock:
@@ -80,11 +88,13 @@ class DepthwiseConv1d(nn.Module):  # type: ignore[misc]  # mlx is not typed
         return y + self.bias if "bias" in self else y
 
 
-def _exchange_depthwise_convolutions(model: nn.Module) -> None:
-    for parent in model.modules():
-        for name, child in parent.children().items():
-            if isinstance(child, nn.Conv1d) and _is_plain_depthwise(child):
-                setattr(parent, name, DepthwiseConv1d(child))
+def _exchange_layers(model: nn.Module, streams: list[mx.Stream]) -> None:
+    def exchanged(layer: nn.Module) -> nn.Module:
+        if isinstance(layer, nn.Conv1d) and _is_plain_depthwise(layer):
+            return DepthwiseConv1d(layer)
+        return split_layer(layer, streams) if len(streams) > 1 else layer
+
+    model.update_modules(tree_map(exchanged, model.leaf_modules(), is_leaf=nn.Module.is_module))
 
 
 def _is_plain_depthwise(convolution: nn.Conv1d) -> bool:

@@ -44,6 +44,11 @@ def swiglu(gate: mx.array, x: mx.array) -> mx.array:
     return silu(gate) * x
 
 
+def precise_swiglu(like: mx.array, gate: mx.array, x: mx.array) -> mx.array:
+    """silu(gate) · x in float32, of equal shapes; in the dtype of `like`."""
+    return (silu(gate.astype(mx.float32)) * x.astype(mx.float32)).astype(like.dtype)
+
+
 def softmax(x: mx.array) -> mx.array:
     """Softmax over the last axis. A row must have at least one entry above -inf; -inf gets 0 within 1e-38."""
     if not _worthwhile(x):

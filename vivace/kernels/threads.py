@@ -9,6 +9,20 @@ import psutil
 _CGROUP = Path("/sys/fs/cgroup")
 
 
+# With more cores than this, OpenBLAS's own threads scale better than streams, and one core is left for the rest.
+_FEW = 4
+
+
+def division(threads: int, cores: int) -> tuple[int, int]:
+    """How dense products use the CPU: (MLX streams that share a layer, BLAS threads of each).
+
+    `threads`: those wished for, 0 for what suits `cores`. Few are streams with one BLAS thread each, which sleep when
+    they wait and so bear company; many are one stream with OpenBLAS's spinning threads.
+    """
+    wished = threads or (cores if cores <= _FEW else cores - 1)
+    return (wished, 1) if wished <= _FEW else (1, wished)
+
+
 def default_threads() -> int:
     """Usable cores less one, at least 1.
 
