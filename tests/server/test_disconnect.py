@@ -143,6 +143,19 @@ def floods() -> Script:
     return script
 
 
+@pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\nhost: x\r\n"])
+async def test_a_client_that_never_asks_is_dropped_and_one_that_does_is_not(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivace.server.run.KEEP_ALIVE_S", 0.3)
+    async with gateway(says("Hi", pause_s=0.4)) as server:
+        silent = await RawClient.connect(server)
+        await silent.send(said)
+        answered = await server.chat()
+        assert await asyncio.wait_for(silent.reader.read(), 2) == b""
+        assert answered.json()["choices"][0]["message"]["content"] == "Hi"
+
+
 async def test_a_client_that_stops_reading_is_dropped() -> None:
     async with gateway(floods(), send_timeout_s=0.3) as server:
         client = await RawClient.connect(server, receive_buffer=4096)

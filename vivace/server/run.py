@@ -108,15 +108,26 @@ def url(sock: socket.socket) -> str:
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
-    """uvicorn's protocol, which also tells the application how to drop the connection."""
+    """uvicorn's protocol, which also tells the application how to drop the connection, and does not wait for ever for
+    a first request."""
 
     app_state: dict[str, Any]
     cycle: Any
+    loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state = {**self.app_state, "abort": transport.abort}
+        self._patience = self.loop.call_later(KEEP_ALIVE_S, self._close_unasked)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _close_unasked(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Also where what is no HTTP is the rest of a request under way: its own reply is over, begun or not."""
