@@ -86,7 +86,7 @@ class ToolDialect(Protocol):
     def markers(self) -> tuple[str, ...]:
         """Texts that count only as one token where the vocabulary has them as one token."""
 
-    def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> ToolParser:
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> ToolParser:
         """A parser for one answer. `tokens`: those markers that are one token each; empty where only text is known."""
 
     def call_rule(self, writer: "RuleWriter", tool: Tool, exact: bool) -> str:

@@ -19,7 +19,7 @@ class PlainDialect:
     aliases: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
 
-    def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> "PlainParser":
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> "PlainParser":
         return PlainParser()
 
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:

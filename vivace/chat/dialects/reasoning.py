@@ -45,7 +45,6 @@ class MarkedParser:
         markers = {"opener": dialect.opener, "closer": dialect.closer} if dialect.opener else {}
         self._lexer = Lexer(markers, tokens)
         self.reasoning = is_open
-        self.closed = False  # a block has ended
         self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
         self._begun = is_open  # something other than white space was said
         self._space = ""
@@ -88,7 +87,7 @@ class MarkedParser:
 
     def _take_reasoning(self, lexeme: Lexeme) -> None:
         if lexeme.kind == "closer":
-            self.reasoning, self.closed, self._begun = False, True, True
+            self.reasoning, self._begun = False, True
             self._newline_held, self._space, self._strip = False, "", _SEPARATOR_NEWLINES
             return
         if lexeme.kind == "opener" and self._repeatable:

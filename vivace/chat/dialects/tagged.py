@@ -57,8 +57,8 @@ class TaggedDialect:
             "parameter_close": self.parameter_close,
         }
 
-    def parser(self, tools: Sequence[Tool], tokens: frozenset[str], first_index: int = 0) -> "TaggedParser":
-        return TaggedParser(self, tools, tokens, first_index)
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> "TaggedParser":
+        return TaggedParser(self, tools, tokens)
 
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         return call_rule(self, writer, tool, exact)
@@ -70,13 +70,13 @@ class TaggedDialect:
 class TaggedParser:
     """See `ToolParser`. One lexeme at a time goes to the method of the current state."""
 
-    def __init__(self, dialect: TaggedDialect, tools: Sequence[Tool], tokens: frozenset[str], first_index: int) -> None:
+    def __init__(self, dialect: TaggedDialect, tools: Sequence[Tool], tokens: frozenset[str]) -> None:
         self._dialect = dialect
         self._tools = {tool.name: tool for tool in tools}
         self._lexer = Lexer(dialect.lexemes() if tools else {}, tokens)
         self._context = CodeContext()
         self._state: State = "outside"
-        self._first_index = self._index = first_index
+        self._index = 0  # calls that have ended
         self._events: list[Event] = []
         self._held: list[Lexeme] = []  # of an opener that may become a call
         self._space = ""  # white space that is content only if content follows
@@ -100,7 +100,7 @@ class TaggedParser:
 
     @property
     def called(self) -> int:
-        return self._index - self._first_index + (self._state in ("body", "value", "closing"))
+        return self._index + (self._state in ("body", "value", "closing"))
 
     @property
     def at_line_start(self) -> bool:
@@ -128,7 +128,7 @@ class TaggedParser:
             self._repaired = self._repaired or reason
             self._end_call()
         self._release()
-        if self._index == self._first_index or self._spoke:
+        if not self._index or self._spoke:
             self._emit_space()
         self._space = ""
         return self._drain()
@@ -162,7 +162,7 @@ class TaggedParser:
             self._state, self._held, self._quoted = "opened", [lexeme], False
         elif kind == "function_open" and lexeme.name in self._tools and self._may_start_bare() and not quoted:
             self._state, self._held = "bare", [lexeme]
-        elif kind == "wrapper_close" and self._index > self._first_index and not self._spoke:
+        elif kind == "wrapper_close" and self._index and not self._spoke:
             self._space = ""  # the closer of a wrapper that was never opened
         else:
             self._emit_text(lexeme.text)
