@@ -137,13 +137,15 @@ class ValueWriter:
         self._open = False  # the string's quote is out
         self._hold = "string" not in types  # until the end
         self._held: list[str] = []
+        self._blank = True  # only white space so far
 
     def feed(self, text: str) -> str:
         """The JSON that is certain now."""
         if self._open:
             return quote(text)
         self._held.append(text)
-        if self._hold:
+        self._blank = self._blank and not text.strip()
+        if self._hold or (self._blank and self._others):
             return ""
         so_far = "".join(self._held)
         if self._others and could_be(so_far, self._others):
