@@ -16,6 +16,7 @@ def streams(request: pytest.FixtureRequest) -> list[mx.Stream]:
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(split, "_SMALLEST", 0)
+    monkeypatch.setattr(split, "_SMALLEST_FOR_MANY_ROWS", 0)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 16), (2, 5, 16), (7, 16)])
@@ -58,7 +59,7 @@ def test_only_dense_layers_are_exchanged(streams, layer, kind):
 
 @pytest.mark.parametrize(
     ("rows", "weights", "worthwhile"),
-    [(1, 800_000, True), (1, 500_000, False), (512, 100_000, True), (512, 20_000, False)],
+    [(1, 800_000, True), (8, 500_000, False), (512, 500_000, True), (512, 400_000, False)],
 )
 def test_small_work_is_not_split(monkeypatch, rows, weights, worthwhile):
     monkeypatch.undo()

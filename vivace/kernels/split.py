@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import mlx.core as mx
 import mlx.nn as nn
 
-# Handing a share to another thread costs some 0.1 ms. One core reads 800,000 float32 weights in three times that, and
-# by the time it has multiplied them with 27 rows, as long again has passed.
-_SMALLEST = 800_000
-_ROWS_AS_LONG_AS_READING = 27
+# Handing a share to another thread and waiting for it costs some 0.15 ms (measured, docs/cpu.md): below so many weights
+# it takes longer than what it saves, for a few rows and for a prompt.
+_SMALLEST, _SMALLEST_FOR_MANY_ROWS, _MANY_ROWS = 800_000, 500_000, 32
 
 
 class SplitLinear(nn.Module):  # type: ignore[misc]  # mlx is not typed
@@ -63,4 +62,4 @@ def split_layer(layer: nn.Module, streams: Sequence[mx.Stream]) -> nn.Module:
 
 
 def _worthwhile(rows: int, weights: int) -> bool:
-    return weights * (1 + rows / _ROWS_AS_LONG_AS_READING) >= _SMALLEST
+    return weights >= (_SMALLEST_FOR_MANY_ROWS if rows >= _MANY_ROWS else _SMALLEST)
