@@ -89,6 +89,7 @@ class Switch:
             self._loop = loop
             for message in self._early:
                 self._pass_on(loop, message)
+            self._early.clear()
 
     def handle(self, message: ToEngine) -> None:
         if isinstance(message, Ping):
