@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, model: LoadedModel, chunk: int) -> None:
         runner, found = probe(model)
         limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size)
-        compiler = GrammarCompiler(Path(), found.vocab_size, ())
+        compiler = GrammarCompiler(Path(), found.vocab_size)
         self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._emit)
         self.unshared = found.unshared
         self._finished: list[Finished] = []

@@ -44,7 +44,6 @@ class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
 
     model: str  # directory of the checkpoint
     context: int  # tokens of prompt and output together
-    stop_ids: tuple[int, ...] = ()  # of the checkpoint; grammars end with one of them
     max_batch: int = 0  # sequences decoded together; 0: by device
     max_waiting: int = 256  # sequences queued behind them; one more is refused as overloaded
     prefill_chunk: int = 0  # tokens; 0: by device
@@ -59,7 +58,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     prompt: list[int]
     max_tokens: int
     sampling: Sampling = Sampling()
-    stop_ids: tuple[int, ...] = ()
+    stop_ids: tuple[int, ...] = ()  # tokens that end the output; a grammar ends with one of them
     grammar: Grammar | None = None
     priority: int = 0  # lower is served first
 

@@ -18,9 +18,7 @@ GREEDY = Sampling(temperature=0)
 
 
 class Harness:
-    def __init__(
-        self, model: LoadedModel, tokenizer: Path = Path("missing"), stop_ids: tuple[int, ...] = (), **limits: Any
-    ):
+    def __init__(self, model: LoadedModel, tokenizer: Path = Path("missing"), **limits: Any):
         runner, self.probe = probe(model)
         values = {
             "context": 2048,
@@ -30,7 +28,7 @@ class Harness:
             "budget_s": 1e-9,
             "vocab_size": self.probe.vocab_size,
         }
-        compiler = GrammarCompiler(tokenizer, self.probe.vocab_size, stop_ids)
+        compiler = GrammarCompiler(tokenizer, self.probe.vocab_size)
         rate = limits.pop("prefill_rate", self.probe.prefill_rate)
         self.loop = Loop(runner, compiler, Limits(**(values | limits)), rate, self._collect)
         self.tokens: dict[str, list[int]] = {}

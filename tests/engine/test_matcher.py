@@ -33,7 +33,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="module")
 def harness() -> Harness:
     model = load(embedded_model_path(), "auto", lambda _: None)
-    return Harness(model, embedded_model_path(), STOP_IDS)
+    return Harness(model, embedded_model_path())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def ask(tokenizer):
 
 
 def compiler() -> GrammarCompiler:
-    return GrammarCompiler(embedded_model_path(), 8192, STOP_IDS)
+    return GrammarCompiler(embedded_model_path(), 8192)
 
 
 def test_a_grammar_that_does_not_compile_says_so():
@@ -56,12 +56,12 @@ def test_a_grammar_that_does_not_compile_says_so():
 
 def test_a_tokenizer_that_llguidance_cannot_read_costs_the_request_and_not_the_engine(tmp_path):
     with pytest.raises(GrammarError, match="is missing"):
-        GrammarCompiler(tmp_path, 8192, STOP_IDS).submit(Grammar(SCHEMA)).result()
+        GrammarCompiler(tmp_path, 8192).submit(Grammar(SCHEMA)).result()
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(GrammarError, match="this model's tokenizer"):
-        GrammarCompiler(tmp_path, 8192, STOP_IDS).submit(Grammar(SCHEMA)).result()
+        GrammarCompiler(tmp_path, 8192).submit(Grammar(SCHEMA)).result()
     with pytest.raises(GrammarError, match="too small"):
-        GrammarCompiler(embedded_model_path(), 100, ()).submit(Grammar(SCHEMA)).result()
+        GrammarCompiler(embedded_model_path(), 100).submit(Grammar(SCHEMA)).result()
 
 
 def test_a_token_outside_the_grammar_is_an_error(tokenizer):

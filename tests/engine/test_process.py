@@ -72,7 +72,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def ready(engine) -> Engine:
-    engine.send(Load(str(embedded_model_path()), 4096, STOP_IDS))
+    engine.send(Load(str(embedded_model_path()), 4096))
     engine.until(Ready)
     return engine
 
@@ -111,9 +111,7 @@ def test_it_answers_cancels_pings_and_drains(ready):
 
 
 def test_what_comes_while_it_loads_is_done_when_it_is_ready(engine):
-    engine.send(
-        Load(str(embedded_model_path()), 4096, STOP_IDS), Generate("early", prompt("Who are you?"), 3, GREEDY), Ping(1)
-    )
+    engine.send(Load(str(embedded_model_path()), 4096), Generate("early", prompt("Who are you?"), 3, GREEDY), Ping(1))
     messages = engine.until(Finished)
     assert sum(isinstance(m, Ready) for m in messages) == 1
     assert messages[-1].completion_tokens == 3
@@ -128,7 +126,7 @@ def test_a_missing_model_is_a_failed_load_and_a_quiet_end(engine, tmp_path):
 
 @pytest.mark.parametrize("loaded_first", [False, True])
 def test_it_ends_when_the_gateway_is_gone(engine, loaded_first):
-    engine.send(Load(str(embedded_model_path()), 4096, STOP_IDS))
+    engine.send(Load(str(embedded_model_path()), 4096))
     if loaded_first:
         engine.until(Ready)
         engine.send(Generate("long", prompt("Tell me a short story about a fox."), 4000, GREEDY))

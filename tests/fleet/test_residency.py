@@ -15,7 +15,7 @@ import pytest
 
 from vivace.assets import embedded_model_path
 from vivace.errors import VivaceError
-from vivace.fleet import Fleet, ModelCard
+from vivace.fleet import Fleet, ModelCard, model
 from vivace.fleet.model import MAX_WAITERS, limits_of
 from vivace.protocol import Failed, Finished
 from vivace.settings import Settings
@@ -119,6 +119,15 @@ async def test_an_engine_that_cannot_load_fails_requests_at_once_until_asked_aga
         assert card(fleet).state == "failed"
         fleet.retry("default")
         assert card(fleet).state == "loading"
+        assert isinstance((await answer((await fleet.resident("default")).engine))[-1], Finished)
+
+
+async def test_a_request_some_time_after_a_failed_load_loads_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started("once-fails-loading", tmp_path) as fleet:
+        await refusal(fleet)
+        monkeypatch.setattr(model, "LOAD_AGAIN_AFTER_S", 0.0)
         assert isinstance((await answer((await fleet.resident("default")).engine))[-1], Finished)
 
 

@@ -14,7 +14,7 @@ import psutil
 from vivace.cli.client import Client, local_url
 from vivace.cli.probe import Probe, ProbeError, probe
 from vivace.fleet.discovery import EMBEDDED, DiscoveryError, locate
-from vivace.kernels.threads import default_threads
+from vivace.kernels.threads import usable_cores
 from vivace.settings import Settings
 
 Status = Literal["ok", "warn", "fail"]
@@ -49,8 +49,7 @@ def system(name: str, machine: str) -> Check:
 
 
 def cpu() -> Check:
-    threads, logical = default_threads(), psutil.cpu_count() or 1
-    return Check("cpu", "ok", f"{threads} cores to use, {logical} logical ones in the machine")
+    return Check("cpu", "ok", f"{usable_cores()} cores to use, {psutil.cpu_count() or 1} logical ones in the machine")
 
 
 def memory() -> Check:

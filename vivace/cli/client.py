@@ -34,6 +34,10 @@ class Client:
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self.url = url.rstrip("/").removesuffix("/v1")
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise CliError(f"{url!r} is no URL: {error}") from None
         # trust_env: a proxy for the world must not stand between this machine and itself.
         self._http = httpx.Client(
             base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False, transport=transport

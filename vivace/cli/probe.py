@@ -52,8 +52,10 @@ def _measure() -> Probe:
     import mlx.core as mx
 
     from vivace.kernels import blas
+    from vivace.kernels.threads import division, usable_cores
 
-    found = blas.install()
+    _, threads = division(0, usable_cores())  # as the engine does
+    found = blas.install(threads)
     return Probe(
         mlx=metadata.version("mlx"),
         device=mx.default_device().type.name,

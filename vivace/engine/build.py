@@ -35,7 +35,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
     except FAULTS as error:
         raise LoadError(f"{request.model}: its first forward failed: {type(error).__name__}: {error}") from error
     limits = _limits(request, device, found)
-    compiler = GrammarCompiler(Path(request.model), found.vocab_size, request.stop_ids)
+    compiler = GrammarCompiler(Path(request.model), found.vocab_size)
     loop = Loop(runner, compiler, limits, found.prefill_rate, emit)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()

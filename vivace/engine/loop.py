@@ -126,7 +126,7 @@ class Loop:
             return
         sequence = Sequence(request)
         if request.grammar is not None:
-            sequence.grammar = self._compiler.submit(request.grammar)
+            sequence.grammar = self._compiler.submit(request.grammar, request.stop_ids)
             sequence.grammar.add_done_callback(lambda _: self.submit(Wake()))
         if wants_penalties(request.sampling):
             sequence.penalties = Penalties(request.sampling, request.prompt, self.limits.vocab_size)

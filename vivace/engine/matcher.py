@@ -68,32 +68,35 @@ def _first_line(matcher: llguidance.LLMatcher) -> str:
 class GrammarCompiler:
     """Compiles grammars for one tokenizer, off the engine thread."""
 
-    def __init__(self, model_path: Path, vocab_size: int, stop_ids: tuple[int, ...]) -> None:
+    def __init__(self, model_path: Path, vocab_size: int) -> None:
         self._path = model_path / "tokenizer.json"
         self._vocab_size = vocab_size
-        self._stop_ids = list(stop_ids)
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammar")
-        self._tokenizer: llguidance.LLTokenizer | None = None
+        self._tokenizers: dict[tuple[int, ...], llguidance.LLTokenizer] = {}
 
-    def submit(self, grammar: Grammar) -> "Future[Matcher]":
-        """The future raises GrammarError for a grammar that does not compile."""
-        return self._pool.submit(self._compile, grammar)
+    def submit(self, grammar: Grammar, stop_ids: tuple[int, ...] = ()) -> "Future[Matcher]":
+        """A complete output may be followed by one of `stop_ids` only.
 
-    def _compile(self, grammar: Grammar) -> Matcher:
-        matcher = llguidance.LLMatcher(self._load_tokenizer(), grammar.source, log_level=0)
+        The future raises GrammarError for a grammar that does not compile.
+        """
+        return self._pool.submit(self._compile, grammar, stop_ids)
+
+    def _compile(self, grammar: Grammar, stop_ids: tuple[int, ...]) -> Matcher:
+        matcher = llguidance.LLMatcher(self._tokenizer(stop_ids), grammar.source, log_level=0)
         if matcher.is_error():
             raise GrammarError(_first_line(matcher))
         return Matcher(matcher, grammar.after)
 
-    def _load_tokenizer(self) -> llguidance.LLTokenizer:
-        """Once, on the one worker."""
-        if self._tokenizer is None:
-            if not self._path.exists():
-                raise GrammarError(f"{self._path.name} is missing: grammars need the fast tokenizer")
-            try:
-                self._tokenizer = llguidance.LLTokenizer(
-                    str(self._path), n_vocab=self._vocab_size, eos_token=self._stop_ids or None
-                )
-            except ValueError as error:
-                raise GrammarError(f"grammars cannot use this model's tokenizer: {error}") from error
-        return self._tokenizer
+    def _tokenizer(self, stop_ids: tuple[int, ...]) -> llguidance.LLTokenizer:
+        """Read once, on the one worker; all requests of a model have the same stop ids."""
+        if stop_ids not in self._tokenizers:
+            self._tokenizers = {stop_ids: self._read_tokenizer(stop_ids)}
+        return self._tokenizers[stop_ids]
+
+    def _read_tokenizer(self, stop_ids: tuple[int, ...]) -> llguidance.LLTokenizer:
+        if not self._path.exists():
+            raise GrammarError(f"{self._path.name} is missing: grammars need the fast tokenizer")
+        try:
+            return llguidance.LLTokenizer(str(self._path), n_vocab=self._vocab_size, eos_token=list(stop_ids) or None)
+        except ValueError as error:
+            raise GrammarError(f"grammars cannot use this model's tokenizer: {error}") from error

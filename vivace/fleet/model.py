@@ -28,6 +28,7 @@ LoadChat = Callable[[Path, "Settings"], "ChatModel"]
 
 MAX_WAITERS = 1024  # requests that wait for one model; each holds its parsed body
 _RETRY_AFTER_S = 2.0
+LOAD_AGAIN_AFTER_S = 30.0  # a request for a model that failed to load tries again if the last try is so long ago
 
 _STATES: dict[EngineState, ModelState] = {
     "starting": "loading",
@@ -110,12 +111,14 @@ class Model:
         self._settled = asyncio.Event()  # there is an engine under supervision and a chat side, or a failure
         self._task: asyncio.Task[None] | None = None
         self._waiters = 0
+        self._begun_at = time.monotonic()
 
     def start(self) -> None:
         """Begin in the background, or begin again after a failure."""
         if self._task is not None and (not self._task.done() or self.stage.state != "failed"):
             return
         self._settled.clear()
+        self._begun_at = time.monotonic()
         self._supervisor = self._chat = None  # a supervisor that gave up holds nothing
         self._source, self._stage = _found(self._settings.model)
         self._task = asyncio.create_task(self._bring_up(), name=f"bring up {self.id}")
@@ -171,6 +174,8 @@ class Model:
             self._supervisor.kill()
 
     async def _resident(self) -> Resident:
+        if self.stage.state == "failed" and time.monotonic() - self._begun_at > LOAD_AGAIN_AFTER_S:
+            self.start()
         await self._settled.wait()
         if self._supervisor is None or self._chat is None or self._context is None:
             raise self._failure()
@@ -251,7 +256,6 @@ def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
     return Load(
         model=str(checkpoint.path),
         context=context_of(checkpoint, settings),
-        stop_ids=checkpoint.stop_ids,
         max_batch=settings.max_batch,
         max_waiting=settings.max_waiting,
         prefill_chunk=settings.prefill_chunk,

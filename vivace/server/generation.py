@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from vivace import protocol
 from vivace.chat import events
@@ -169,10 +169,11 @@ class _Choice:
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Non-empty batches; the last one ends with exactly one Finished or Failed."""
         try:
-            async with aclosing(self._messages()) as messages:
+            async with aclosing(self._engine.generate(self._request)) as messages:
                 async for message in messages:
                     batch = self._events(message)
                     if batch:
+                        self._log_repairs(batch)
                         yield batch
                         if isinstance(batch[-1], events.Finished | events.Failed):
                             return
@@ -182,8 +183,10 @@ class _Choice:
         else:
             yield [events.Failed("engine_failed", "The engine ended the answer without a word.")]
 
-    def _messages(self) -> AsyncGenerator[protocol.FromEngine, None]:
-        return cast("AsyncGenerator[protocol.FromEngine, None]", self._engine.generate(self._request))
+    def _log_repairs(self, batch: Batch) -> None:
+        for event in batch:
+            if isinstance(event, events.ToolCallFinished) and event.repaired:
+                log.info("tool call %d of answer %s was mended: %s", event.index, self._request.id, event.repaired)
 
     def _events(self, message: protocol.FromEngine) -> Batch:
         match message:

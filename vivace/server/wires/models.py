@@ -39,5 +39,5 @@ def model_object(card: ModelCard) -> dict[str, Any]:
         "context_length": card.context_length,
         "max_model_len": card.context_length,
         "state": card.state,
-        "aliases": list(card.aliases),
+        "aliases": [alias for alias in card.aliases if not alias.startswith("/")],  # where it lies is nobody's business
     }

@@ -143,7 +143,7 @@ class ChatRequest(Body):
     min_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, gt=0, le=100)
+    repetition_penalty: float | None = Field(None, ge=0.01, le=100)
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = Field(None, description="by token id")
     seed: int | None = Field(None, ge=-(2**63), le=2**63 - 1, description="modulo 2^32; choice i uses seed + i")
     max_tokens: int | None = Field(None, ge=1, description="deprecated: max_completion_tokens")
