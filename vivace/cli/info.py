@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import typer
 
 from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
@@ -14,6 +15,7 @@ from vivace.cli import tensors
 from vivace.cli.errors import CliError
 from vivace.cli.models import fetched
 from vivace.cli.options import load
+from vivace.engine.sizing import dequantizes
 from vivace.fleet.memory import memory_estimate, memory_facts
 from vivace.settings import Settings
 
@@ -63,7 +65,7 @@ def describe(name: str, directory: Path, settings: Settings) -> JSON:
             for kind, chosen in (("tool", chat.tool_dialect), ("reasoning", chat.reasoning_dialect))
         },
         "stop_tokens": {str(i): chat.tokenizer.id_to_token(i) for i in chat.checkpoint.stop_ids},
-        "memory": _memory(chat.checkpoint, float_bytes(settings.dtype, _computes_on_cpu())),
+        "memory": _memory(chat.checkpoint, settings.dtype, _computes_on_cpu()),
     }
 
 
@@ -89,9 +91,10 @@ def _architecture(checkpoint: Checkpoint) -> JSON:
     }
 
 
-def _memory(checkpoint: Checkpoint, number: int) -> JSON:
-    """Weights, and one sequence at several lengths, with `number` bytes per floating-point number."""
-    weights = tensors.loaded_bytes(tensors.read(checkpoint.path), number)
+def _memory(checkpoint: Checkpoint, dtype: str, on_cpu: bool) -> JSON:
+    """Weights, and one sequence at several lengths."""
+    number = float_bytes(dtype, on_cpu)
+    weights = _weights(checkpoint, number, on_cpu)
     facts = memory_facts(checkpoint.config, weights, number)
     lengths = sorted(
         {length for length in CONTEXTS if length < checkpoint.context_length} | {checkpoint.context_length}
@@ -102,6 +105,16 @@ def _memory(checkpoint: Checkpoint, number: int) -> JSON:
         "weights": weights,
         "sequence": [{"context": e.context, "kv": e.kv, "state": e.recurrent, "total": e.total} for e in estimates],
     }
+
+
+def _weights(checkpoint: Checkpoint, number: int, on_cpu: bool) -> int:
+    """Bytes as the engine loads them, with `number` bytes per floating-point number."""
+    read, quantized = tensors.read(checkpoint.path), checkpoint.quantization
+    if quantized and on_cpu:
+        dense = number * tensors.parameters(read, quantized.group_size)
+        if dequantizes(dense, psutil.virtual_memory().available):
+            return dense
+    return tensors.loaded_bytes(read, number)
 
 
 def float_bytes(dtype: str, on_cpu: bool) -> int:

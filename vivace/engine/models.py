@@ -19,6 +19,7 @@ from mlx.utils import tree_flatten
 
 from vivace.engine.cache.slab import Slab
 from vivace.engine.seams import install_seams, on_cpu
+from vivace.engine.sizing import dequantizes
 
 _setrlimit = resource.setrlimit
 resource.setrlimit = lambda *_: None
@@ -30,7 +31,6 @@ finally:
 from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache  # noqa: E402
 
 _DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-DEQUANTIZE_SHARE = 0.5  # of free memory that float32 weights may take before a CPU keeps them quantized
 LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress
 
 
@@ -112,13 +112,13 @@ def _our_cache(cache: Any, reserve: int) -> Any:
 
 
 def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
-    """On a CPU stock quantized matmuls are 3 to 100 times slower than dense float32 through a real BLAS."""
+    """On a CPU; see `dequantizes`."""
     quantized = [m for _, m in model.named_modules() if hasattr(m, "bits") and hasattr(m, "scales")]
     if not quantized:
         return []
     dense = sum(module.weight.size * 32 // module.bits for module in quantized) * 4
     free = psutil.virtual_memory().available
-    if dense > DEQUANTIZE_SHARE * free:
+    if not dequantizes(dense, free):
         need = f"{dense / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
         return [f"weights stay quantized, which is slow on a CPU: in float32 they would take {need}"]
     mlx_utils.dequantize_model(model)
