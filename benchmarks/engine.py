@@ -25,6 +25,7 @@ from mlx_lm.generate import BatchGenerator  # noqa: E402
 from benchmarks._report import report  # noqa: E402
 from benchmarks.shapes import SHAPES, random_model  # noqa: E402
 from vivace.engine.admission import Limits  # noqa: E402
+from vivace.engine.device import free_bytes  # noqa: E402
 from vivace.engine.loop import Loop  # noqa: E402
 from vivace.engine.matcher import GrammarCompiler  # noqa: E402
 from vivace.engine.models import LoadedModel  # noqa: E402
@@ -39,7 +40,7 @@ class Engine:
 
     def __init__(self, model: LoadedModel, chunk: int) -> None:
         runner, found = probe(model)
-        limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size)
+        limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size, found.cost, free_bytes())
         compiler = GrammarCompiler(Path(), found.vocab_size)
         self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._emit)
         self.unshared = found.unshared

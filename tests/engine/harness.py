@@ -27,6 +27,8 @@ class Harness:
             "chunk": 64,
             "budget_s": 1e-9,
             "vocab_size": self.probe.vocab_size,
+            "cost": self.probe.cost,
+            "cache_bytes": 1 << 30,
         }
         compiler = GrammarCompiler(tokenizer, self.probe.vocab_size)
         rate = limits.pop("prefill_rate", self.probe.prefill_rate)

@@ -10,6 +10,7 @@ import pytest
 from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, ONE_BY_ONE, VOCAB
 from vivace.engine.cache import slab
+from vivace.engine.models import arrays_of
 from vivace.protocol import Cancel, Drain, Grammar, Sampling
 
 
@@ -154,6 +155,40 @@ def test_what_cannot_be_served_is_refused_before_any_work(engine, request_, kind
     assert harness.loop.steps == 0
 
 
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3", "qwen3_5", "falcon_h1", "deepseek_v3"])
+def test_the_cost_of_caches_is_what_they_take(engine, kind):
+    harness = engine(kind)
+    harness.submit("x", prompt(700), 400)
+    while not harness.loop.rows:
+        harness.turn()
+    (row,) = harness.loop.rows
+    taken = sum(array.nbytes for array in arrays_of(row.caches))
+    assert taken <= 1.5 * harness.probe.cost.nbytes(1100)
+    assert harness.probe.cost.nbytes(700) <= 1.5 * taken + harness.probe.cost.fixed
+
+
+def test_sequences_that_do_not_fit_in_memory_together_run_one_after_the_other(engine, loaded):
+    cost = engine().probe.cost
+    harness = engine(cache_bytes=int(1.5 * cost.expected(40, 8)))
+    for i in range(3):
+        harness.submit(str(i), prompt(40, i), 8)
+    running = []
+    harness.turn()
+    while harness.loop.busy:
+        running.append(sum(s.admitted is not None for s in [*harness.loop.rows, *harness.loop.waiting.values()]))
+        harness.turn()
+    assert max(running) == 1
+    assert harness.tokens["2"] == reference(loaded("qwen3"), prompt(40, 2), 8)[0]
+
+
+def test_a_prompt_whose_cache_never_fits_is_refused(engine):
+    harness = engine(cache_bytes=engine().probe.cost.nbytes(100))
+    harness.submit("big", prompt(200))
+    harness.turn()
+    assert harness.failed["big"].kind == "prompt_too_long"
+    assert "GiB" in harness.failed["big"].message
+
+
 @pytest.mark.parametrize(("max_batch", "max_waiting"), [(1, 2), (2, 1), (3, 0)])
 def test_a_full_queue_refuses(engine, max_batch, max_waiting):
     harness = engine(max_batch=max_batch, max_waiting=max_waiting)
@@ -184,7 +219,7 @@ def test_an_idle_engine_holds_no_caches(engine, end):
 def test_a_batch_that_waits_for_grammars_does_not_spin(engine):
     harness = engine(max_batch=1)
     compiled: Future = Future()
-    harness.loop._compiler.submit = lambda _: compiled
+    harness.loop._compiler.submit = lambda *_: compiled
     harness.submit("grammar", prompt(5), 4, grammar=Grammar("start: /a/"))
     harness.submit("behind", prompt(5), 4)
     for _ in range(10):

@@ -6,7 +6,7 @@ from vivace.engine.scheduler import MIN_CHUNK, Plan, View, Waiting, plan_step
 
 
 def view(*waiting: Waiting, **more) -> View:
-    values = {"decoding": 0, "max_batch": 4, "chunk": 512, "prefill_rate": 1000.0}
+    values = {"decoding": 0, "max_batch": 4, "chunk": 512, "prefill_rate": 1000.0, "free_bytes": 1 << 30}
     return View(waiting, **(values | more))
 
 
@@ -39,6 +39,19 @@ def test_short_prompts_share_one_step():
 def test_a_full_batch_admits_nobody():
     plan = plan_step(view(Waiting("a", 10), Waiting("b", 10, admitted=True), decoding=3))
     assert plan == Plan((), (("b", 10),))
+
+
+def test_memory_bounds_who_is_admitted_in_order():
+    queue = [Waiting(name, left, nbytes=size) for name, left, size in (("a", 1, 60), ("b", 2, 60), ("c", 3, 10))]
+    assert plan_step(view(*queue, free_bytes=100)).admit == ("a",)
+    assert plan_step(view(*queue, free_bytes=130)).admit == ("a", "b", "c")
+
+
+def test_a_sequence_larger_than_what_is_free_runs_alone():
+    big = Waiting("big", 10, nbytes=500)
+    assert plan_step(view(big, free_bytes=100)).admit == ("big",)
+    assert plan_step(view(big, free_bytes=100, decoding=1)).admit == ()
+    assert plan_step(view(big, Waiting("on", 10, admitted=True), free_bytes=100)).admit == ()
 
 
 @pytest.mark.parametrize(

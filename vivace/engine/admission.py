@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vivace.engine.sizing import CacheCost
 from vivace.protocol import Failed, Generate
 
 
@@ -11,6 +12,7 @@ class Limits:
 
     context: tokens of prompt and output together. max_batch: sequences with caches. max_waiting: those queued behind.
     chunk: tokens of one prefill chunk; budget_s: its time while others decode. vocab_size: the width of the logits.
+    cost: what the caches of a sequence take; cache_bytes: what all may take together.
     """
 
     context: int
@@ -19,6 +21,8 @@ class Limits:
     chunk: int
     budget_s: float
     vocab_size: int
+    cost: CacheCost
+    cache_bytes: int
 
 
 def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> Failed | None:
@@ -33,6 +37,12 @@ def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> F
         return Failed(request.id, "overloaded", f"the batch is full and {queued} requests wait already")
     if size >= limits.context:
         return Failed(request.id, "prompt_too_long", f"the prompt has {size} tokens, the context is {limits.context}")
+    need = limits.cost.nbytes(size)
+    if need > limits.cache_bytes:
+        memory = (
+            f"its cache would take {need / 2**30:.1f} GiB, and {limits.cache_bytes / 2**30:.1f} GiB are free for it"
+        )
+        return Failed(request.id, "prompt_too_long", f"the prompt has {size} tokens: {memory}")
     if not request.prompt or not all(0 <= token < limits.vocab_size for token in request.prompt):
         return Failed(request.id, "invalid_request", f"token ids must be 0 to {limits.vocab_size - 1}")
     return None

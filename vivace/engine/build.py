@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 from vivace.engine.admission import Limits
-from vivace.engine.device import Device, prepare
+from vivace.engine.device import Device, free_bytes, prepare
 from vivace.engine.loop import Emit, Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import FAULTS, LoadedModel, LoadError, load
@@ -51,6 +51,8 @@ def _limits(request: Load, device: Device, found: Probe) -> Limits:
         chunk=request.prefill_chunk or device.chunk,
         budget_s=request.prefill_budget_ms / 1000,
         vocab_size=found.vocab_size,
+        cost=found.cost,
+        cache_bytes=free_bytes(),
     )
 
 

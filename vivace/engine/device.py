@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 
 import mlx.core as mx
+import psutil
 
 from vivace.engine.seams import on_cpu
 from vivace.kernels import blas
@@ -46,6 +47,15 @@ def prepare(threads: int) -> Device:
     if wired:
         mx.set_wired_limit(int(wired))
     return Device(str(facts.get("device_name", mx.default_device())), str(library), max_batch=64, chunk=2048)
+
+
+def free_bytes() -> int:
+    """Memory that caches may take once the weights are loaded, with some left for activations and the system."""
+    if on_cpu():
+        return int(0.8 * psutil.virtual_memory().available)
+    facts = mx.device_info()
+    whole = int(facts.get("max_recommended_working_set_size") or facts.get("total_memory") or 0)
+    return max(0, int(0.9 * whole) - mx.get_active_memory())
 
 
 def _check_compiler() -> None:

@@ -88,9 +88,16 @@ class Loop:
         self._prefill(plan)
 
     def _has_work(self) -> bool:
-        if self.rows or self._decoder.busy or self._prefiller.busy or (self._unadmitted() and self._room() > 0):
+        if self.rows or self._decoder.busy or self._prefiller.busy or self._may_admit():
             return True
         return any(s.admitted is not None and (s.prefill_left or _grammar_ready(s)) for s in self.waiting.values())
+
+    def _may_admit(self) -> bool:
+        new = [s for s in self.waiting.values() if s.admitted is None]
+        if not new or self._room() <= 0:
+            return False
+        nobody_holds = len(new) == len(self.waiting) and not self.rows
+        return nobody_holds or min(self._nbytes(s) for s in new) <= self._free_bytes()
 
     def _unadmitted(self) -> int:
         return sum(s.admitted is None for s in self.waiting.values())
@@ -142,12 +149,29 @@ class Loop:
 
     def _view(self) -> View:
         now = monotonic()
+        limits = self.limits
         waiting = tuple(
-            Waiting(s.id, s.prefill_left, s.request.priority, now - s.arrived, s.admitted is not None)
+            Waiting(s.id, s.prefill_left, s.request.priority, now - s.arrived, s.admitted is not None, self._nbytes(s))
             for s in self.waiting.values()
         )
-        limits = self.limits
-        return View(waiting, len(self.rows), limits.max_batch, limits.chunk, self._prefiller.rate, limits.budget_s)
+        return View(
+            waiting,
+            decoding=len(self.rows),
+            max_batch=limits.max_batch,
+            chunk=limits.chunk,
+            prefill_rate=self._prefiller.rate,
+            budget_s=limits.budget_s,
+            free_bytes=self._free_bytes(),
+        )
+
+    def _nbytes(self, sequence: Sequence) -> int:
+        """What the caches of a sequence take now or are expected to take."""
+        cost, request = self.limits.cost, sequence.request
+        return max(cost.expected(len(request.prompt), request.max_tokens), cost.nbytes(sequence.fed))
+
+    def _free_bytes(self) -> int:
+        holding = [*self.rows, *(s for s in self.waiting.values() if s.admitted is not None)]
+        return self.limits.cache_bytes - sum(self._nbytes(s) for s in holding)
 
     def _admit(self, plan: Plan) -> None:
         for request_id in plan.admit:

@@ -8,7 +8,7 @@ the other kinds stay mlx-lm's.
 
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import mlx.nn as nn
 import psutil
 from mlx.utils import tree_flatten
 
-from vivace.engine.cache.slab import Slab
+from vivace.engine.cache.slab import SLACK, Slab
 from vivace.engine.seams import install_seams, on_cpu
-from vivace.engine.sizing import dequantizes
+from vivace.engine.sizing import CacheCost, dequantizes
 
 _setrlimit = resource.setrlimit
 resource.setrlimit = lambda *_: None
@@ -95,6 +95,22 @@ def arrays_of(caches: list[Any]) -> list[mx.array]:
     """All arrays that hold the state of `caches`."""
     leaves = tree_flatten([part.state for cache in caches for part in caches_in(cache)])
     return [leaf for _, leaf in leaves if isinstance(leaf, mx.array)]
+
+
+def cost_of(caches: list[Any]) -> CacheCost:
+    """What caches take by length, from those of a sequence that has run a little."""
+    cost = CacheCost()
+    for cache in (part for layer in caches for part in caches_in(layer)):
+        nbytes = sum(array.nbytes for array in arrays_of([cache]))
+        tokens = cache.keys.shape[2] if getattr(cache, "keys", None) is not None else 0
+        window = cache.window if isinstance(cache, Slab) else None
+        if not tokens:
+            cost = replace(cost, fixed=cost.fixed + nbytes)
+        elif window is not None:
+            cost = replace(cost, fixed=cost.fixed + nbytes // tokens * (window + SLACK))
+        else:
+            cost = replace(cost, per_token=cost.per_token + nbytes // tokens)
+    return cost
 
 
 def _our_cache(cache: Any, reserve: int) -> Any:

@@ -11,9 +11,10 @@ from typing import cast
 import mlx.core as mx
 
 from vivace.engine.cache.ragged import UnbatchableError
-from vivace.engine.models import LoadedModel
+from vivace.engine.models import LoadedModel, cost_of
 from vivace.engine.runner import Runner
 from vivace.engine.sequence import Sequence
+from vivace.engine.sizing import CacheCost
 from vivace.protocol import Generate
 
 PROMPTS = ([1, 2, 3, 4, 7], [5, 6, 7])  # the last token of each is the first to be decoded
@@ -25,10 +26,11 @@ TOLERANCE = {"float32": 1e-3, "float16": 3e-2, "bfloat16": 1e-1}
 
 @dataclass(frozen=True)
 class Probe:
-    """Width of the logits, prefill tokens/s, and why rows cannot share a forward (empty: they can)."""
+    """Width of the logits, prefill tokens/s, what caches take; why rows cannot share a forward (empty: they can)."""
 
     vocab_size: int
     prefill_rate: float
+    cost: CacheCost
     unshared: str = ""
 
 
@@ -40,7 +42,7 @@ def probe(model: LoadedModel) -> tuple[Runner, Probe]:
     mx.eval(alone)
     reason = _why_unshared(Runner(model), alone, TOLERANCE.get(model.dtype, 1e-1))
     runner.share_rows = not reason
-    return runner, Probe(alone.shape[-1], _prefill_rate(runner), reason)
+    return runner, Probe(alone.shape[-1], _prefill_rate(runner), _cost(runner), reason)
 
 
 def _sequence(runner: Runner, prompt: list[int]) -> Sequence:
@@ -82,6 +84,10 @@ def _relative_difference(found: mx.array, expected: mx.array) -> float:
     """Largest absolute difference over the largest absolute value."""
     scale = cast("float", mx.max(mx.abs(expected)).item())
     return cast("float", mx.max(mx.abs(found - expected)).item()) / (scale or 1.0)
+
+
+def _cost(runner: Runner) -> CacheCost:
+    return cost_of(_sequence(runner, PROMPTS[0]).caches)
 
 
 def _prefill_rate(runner: Runner) -> float:

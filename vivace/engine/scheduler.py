@@ -7,13 +7,14 @@ MIN_CHUNK = 32  # tokens; below it the fixed cost of a forward dominates
 
 @dataclass(frozen=True)
 class Waiting:
-    """A sequence with prompt tokens to prefill. `waited_s` counts from its arrival."""
+    """A sequence with prompt to prefill. `waited_s` counts from its arrival; `nbytes` is what its caches will take."""
 
     id: str
     left: int
     priority: int = 0
     waited_s: float = 0.0
     admitted: bool = False
+    nbytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class View:
 
     decoding: rows that get one token each. prefill_rate: measured tokens/s. chunk: the model's best prefill chunk.
     budget_s: time that prefill may take per step while others decode; idle_budget_s: while none does, which bounds how
-    long a cancellation waits.
+    long a cancellation waits. free_bytes: memory for the caches of sequences that are not admitted yet.
     """
 
     waiting: tuple[Waiting, ...]
@@ -32,6 +33,7 @@ class View:
     prefill_rate: float
     budget_s: float = 0.05
     idle_budget_s: float = 0.5
+    free_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,21 @@ def plan_step(view: View) -> Plan:
     go first, and a long one that has waited for its own duration yields to no newcomer.
     """
     ranked = sorted(view.waiting, key=lambda w: (w.priority, w.left / max(view.prefill_rate, 1.0) - w.waited_s))
-    room = view.max_batch - view.decoding - sum(w.admitted for w in ranked)
-    admit = [w.id for w in ranked if not w.admitted][: max(room, 0)]
+    admit = _admitted([w for w in ranked if not w.admitted], view, view.decoding + sum(w.admitted for w in ranked))
     ready = [w for w in ranked if w.admitted or w.id in admit]
     return Plan(tuple(admit), tuple(_fill(ready, _budget(view))))
+
+
+def _admitted(queue: list[Waiting], view: View, holding: int) -> list[str]:
+    """Who gets a place, in order, until places or memory end; `holding` sequences have one. Alone, anybody may."""
+    free = view.free_bytes
+    admit: list[str] = []
+    for waiting in queue[: max(view.max_batch - holding, 0)]:
+        if waiting.nbytes > free and (holding or admit):
+            break
+        free -= waiting.nbytes
+        admit.append(waiting.id)
+    return admit
 
 
 def _budget(view: View) -> int:
