@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.chat.builders import WEATHER, call, coalesced
 from vivace.chat.conversation import Conversation, Message, Options
-from vivace.chat.events import Logprobs, ReasoningDelta, TextDelta, ToolCallStarted
+from vivace.chat.events import Logprobs, ReasoningDelta, TextDelta, ToolCallFinished, ToolCallStarted
 from vivace.chat.stops import StopMatcher
 from vivace.protocol import TokenLogprob
 
@@ -41,11 +41,22 @@ def test_markers_spelled_by_ordinary_tokens_stay_text(mini):
     assert not text_stream.called_tools
 
 
-def test_a_call_that_the_token_limit_cuts_is_closed_and_says_so(mini):
+@pytest.mark.parametrize(
+    ("cut_at", "arguments"),
+    [
+        ("Os", '{"city": "Os'),
+        ("Oslo\n</parameter>", '{"city": "Oslo'),
+        ("<function=get_weather>\n", ""),
+        ("</function>", '{"city": "Oslo"}'),
+    ],
+)
+def test_a_call_that_the_token_limit_cuts_stays_open_unless_it_was_complete(mini, cut_at, arguments):
+    whole = call("get_weather", city="Oslo")
     text_stream = stream(mini)
-    events = text_stream.feed(ids_of(mini, call("get_weather", city="Oslo")[:-40])) + text_stream.finish("length")
-    assert events[-1].repaired == "the output ended at the token limit"
-    assert "".join(getattr(e, "json_delta", "") for e in events).endswith('"}')
+    events = text_stream.feed(ids_of(mini, whole[: whole.index(cut_at) + len(cut_at)])) + text_stream.finish("length")
+    assert "".join(getattr(e, "json_delta", "") for e in events) == arguments
+    assert isinstance(events[-1], ToolCallFinished)
+    assert events[-1].repaired
 
 
 def test_reasoning_call_and_counts(mini):

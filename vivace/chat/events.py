@@ -28,7 +28,9 @@ class ToolCallStarted(msgspec.Struct, frozen=True):
 
 
 class ToolCallArguments(msgspec.Struct, frozen=True):
-    """A piece of the arguments' JSON text; all pieces of one call concatenated are one JSON object."""
+    """A piece of the arguments' JSON text. All pieces of one call concatenated are one JSON object, unless the answer
+    ended by length within the call: then they are its beginning, left open so that nobody takes half a value for a
+    whole one."""
 
     index: int
     json_delta: str

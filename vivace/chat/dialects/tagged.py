@@ -116,7 +116,10 @@ class TaggedParser:
         if self._state in ("outside", "opened", "bare") or (self._state == "value" and not self._is_closer(partial)):
             for lexeme in partial:
                 self._take(lexeme)
-        reason = "the output ended at the token limit" if cut else "the call was not closed at the end of the output"
+        if cut and (self._state == "body" or (self._state == "value" and not self._value.call_is_closed)):
+            self._cut_off()
+            return self._drain()
+        reason = "the call was not closed at the end of the output"
         if self._state == "value":
             end = self._value.settle()
             self._repaired = self._repaired or end.repaired or reason
@@ -132,6 +135,14 @@ class TaggedParser:
             self._emit_space()
         self._space = ""
         return self._drain()
+
+    def _cut_off(self) -> None:
+        """The token limit fell within a call: its arguments stay open."""
+        if self._state == "value":
+            self._arguments(self._value.drain())
+        self._events.append(ToolCallFinished(self._index, "the output ended at the token limit"))
+        self._index += 1
+        self._state = "outside"
 
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []

@@ -89,6 +89,11 @@ class TaggedValue:
             case _:
                 return self._take_other(lexeme)
 
+    @property
+    def call_is_closed(self) -> bool:
+        """The closers of value and function have been seen; only more text could still prove them part of the value."""
+        return bool(self._likely) or (self._group is not None and self._closers == "pf")
+
     def settle(self) -> Verdict:
         """The output is over: the value ends at the last closer in sight."""
         if self._group is not None:
