@@ -1,7 +1,6 @@
 """Loading through mlx-lm: what is no model is one error with a reason, and caches become ours."""
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -60,6 +59,13 @@ def test_attention_gets_slabs_and_the_rest_stays_mlx_lms(loaded):
 
 
 def test_importing_mlx_lm_does_not_lower_the_limit_of_open_files():
-    script = "import resource, vivace.engine.models; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    script = """if True:
+        import resource
+        from vivace.engine.environment import import_mlx_lm
+        resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 6000))
+        import_mlx_lm()
+        import vivace.engine.build
+        print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+    """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(limit) for limit in resource.getrlimit(resource.RLIMIT_NOFILE)]
+    assert done.stdout.split() == ["5000", "6000"]

@@ -1,10 +1,12 @@
 """The engine as a process of its own, on the embedded model."""
 
+import resource
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from tokenizers import Tokenizer
 
@@ -86,6 +88,11 @@ def prompt(question: str) -> list[int]:
 def text(messages: list[FromEngine]) -> str:
     tokenizer = Tokenizer.from_file(str(embedded_model_path() / "tokenizer.json"))
     return tokenizer.decode([token for m in messages if isinstance(m, Tokens) for token in m.ids])
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="psutil reads another process's limits on Linux only")
+def test_it_keeps_the_limit_of_open_files_that_mlx_lm_would_lower(ready):
+    assert psutil.Process(ready.process.pid).rlimit(psutil.RLIMIT_NOFILE) == resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def test_it_answers_cancels_pings_and_drains(ready):

@@ -1,6 +1,7 @@
-"""What has to be in the environment before MLX is imported. Imports nothing of it."""
+"""What has to be done before and while MLX and mlx-lm are imported. This file itself imports neither."""
 
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -21,3 +22,17 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     os.environ.setdefault("MLX_PTX_CACHE_DIR", str(Path(cache) / "vivace" / "kernels"))
+
+
+def import_mlx_lm() -> None:
+    """Import mlx-lm before anything else does, without a side effect of it.
+
+    `mlx_lm.utils`, which every module of mlx-lm brings along, lowers the process's limit of open files to 2,048, and
+    the hard limit to 4,096, which only root could raise again.
+    """
+    kept = resource.setrlimit
+    resource.setrlimit = lambda *_: None
+    try:
+        import mlx_lm.utils  # noqa: F401
+    finally:
+        resource.setrlimit = kept

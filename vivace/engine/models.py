@@ -1,12 +1,10 @@
 """Loading a checkpoint through mlx-lm, and the layer caches of a sequence.
 
 With `seams.py`, `cache/` and kernels/gated_delta.py the only place that touches mlx-lm's insides (0.32.2, held by
-test_models.py, test_seams.py and cache/ in tests/engine). Importing `mlx_lm.utils` lowers the process's limit of open
-files (`setrlimit(NOFILE, (2048, 4096))`), so that import is guarded. Full and sliding-window layer caches become slabs;
-the other kinds stay mlx-lm's.
+test_models.py, test_seams.py and cache/ in tests/engine). Full and sliding-window layer caches become slabs; the other
+kinds stay mlx-lm's.
 """
 
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,19 +14,12 @@ import mlx.core as mx
 import mlx.nn as nn
 import psutil
 from mlx.utils import tree_flatten
+from mlx_lm import utils as mlx_utils
+from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache
 
 from vivace.engine.cache.slab import SLACK, Slab
 from vivace.engine.seams import install_seams, on_cpu
 from vivace.engine.sizing import CacheCost, dequantizes
-
-_setrlimit = resource.setrlimit
-resource.setrlimit = lambda *_: None
-try:
-    from mlx_lm import utils as mlx_utils
-finally:
-    resource.setrlimit = _setrlimit
-
-from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache  # noqa: E402
 
 _DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from vivace.engine.environment import prepare_environment
+from vivace.engine.environment import import_mlx_lm, prepare_environment
 from vivace.engine.outbox import Outbox
 from vivace.protocol import (
     FrameReader,
@@ -131,6 +131,7 @@ def main(fd: int) -> None:
     reader.start(switch.handle)
     outbox.send([Loading(0.0, "importing mlx")])
     prepare_environment()
+    import_mlx_lm()
     from vivace.engine.build import LoadError, build  # late: the reader has to watch while this takes seconds
 
     try:
