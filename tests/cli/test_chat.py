@@ -12,7 +12,7 @@ from vivace.cli import repl
 from vivace.cli.chat import names_a_model, question_of, split_words
 from vivace.cli.client import Done, Piece
 from vivace.cli.errors import CliError
-from vivace.cli.session import Session
+from vivace.cli.session import Session, readable
 from vivace.cli.terminal import AnswerPrinter
 
 
@@ -232,3 +232,8 @@ def test_a_terminal_is_never_steered_by_the_model(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("NO_COLOR", "1")
     shown = printed(Terminal(), TextDelta("\x1b]0;title\x07a\x1b[2Jb\rc\td\x9b1m"))
     assert not set(shown) & {chr(code) for code in [*range(9), *range(11, 32), *range(127, 160)]}
+
+
+def test_bytes_that_are_no_text_are_shown_as_such_and_not_a_traceback() -> None:
+    piped = b"caf\xe9 or caf\xc3\xa9".decode("utf-8", "surrogateescape")
+    assert readable(piped) == "caf\ufffd or caf\u00e9"

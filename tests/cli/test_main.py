@@ -60,7 +60,7 @@ def test_serve_has_a_flag_for_every_setting(vivace: Vivace) -> None:
         (("serve", "--prot", "1"), "No such option: --prot"),
         (("serve", "--port", "abc"), "vivace: --port: input should be a valid integer"),
         (("serve", "--drain-s", "-1"), "vivace: --drain-s: input should be greater than or equal to 0"),
-        (("parse",), "vivace: --dialect is missing."),
+        (("parse",), "vivace: --dialect is missing; there are "),
         (("chat",), "vivace: There is no question: stdin is empty."),
         (("chat", "--temperature", "3", "x"), "temperature"),
     ],

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from vivace.cli.serve import banner
+from vivace.cli.serve import banner, exposed
+from vivace.settings import Settings
 
 
 def test_the_curl_line_is_a_valid_request() -> None:
@@ -23,3 +24,19 @@ def test_the_curl_line_is_a_valid_request() -> None:
 @pytest.mark.parametrize("needs_key", [True, False])
 def test_a_key_is_asked_for_where_one_is_needed(needs_key: bool) -> None:
     assert ("Authorization: Bearer YOUR_KEY" in banner("http://host:1", "m", needs_key)) is needs_key
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "expected"),
+    [
+        ("127.0.0.1", [], False),
+        ("localhost", [], False),
+        ("::1", [], False),
+        ("0.0.0.0", [], True),
+        ("192.168.1.5", [], True),
+        ("my-machine", [], True),
+        ("0.0.0.0", ["secret"], False),
+    ],
+)
+def test_a_server_that_others_reach_without_a_key_is_warned_of(host: str, keys: list[str], expected: bool) -> None:
+    assert exposed(Settings(host=host, api_key=keys)) is expected

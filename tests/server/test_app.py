@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -422,3 +423,30 @@ async def test_two_hundred_clients_at_once_all_get_their_answer() -> None:
         answers = await asyncio.gather(*(server.stream(user=str(client)) for client in range(200)))
         assert not server.engine.running
     assert {joined(data(blocks), "content") for blocks in answers} == {"one two three"}
+
+
+async def test_the_log_says_why_a_request_was_refused_or_cut(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vivace.server")
+    async with gateway(says("Hi")) as server:
+        await server.chat(temperature=9)
+        await server.client.post("/chat/completions", json={})
+        await server.chat()
+    refused, unknown, fine = [record for record in caplog.records if record.name == "vivace.server"][-3:]
+    assert refused.levelno == unknown.levelno == logging.WARNING
+    assert "400" in refused.message
+    assert "temperature" in refused.message
+    assert fine.levelno == logging.INFO
+
+
+async def test_a_path_without_its_version_is_pointed_to_the_one_that_is_meant() -> None:
+    async with gateway(says("Hi")) as server:
+        for path in ("/chat/completions", "/v1/chat/completions/"):
+            message = (await server.client.post(path, json={})).json()["error"]["message"]
+            assert message.endswith("did you mean /v1/chat/completions?")
+        assert "/docs lists them all" in (await server.client.get("/v1/nothing")).json()["error"]["message"]
+
+
+async def test_probes_and_the_documentation_need_no_key() -> None:
+    async with gateway(says("Hi"), api_key=["secret"]) as server:
+        for path in ("/health", "/ready", "/docs"):
+            assert (await server.client.get(path)).status_code == 200

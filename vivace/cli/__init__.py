@@ -27,11 +27,14 @@ VERBS = {
 }
 
 
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
 def _load(verb: str) -> Any:
     """The real command of `vivace/cli/<verb>.py`, whose entry is called `command`."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     entry = importlib.import_module(f"vivace.cli.{verb}").command
-    app.command(verb, help=_unwrapped(inspect.getdoc(entry) or ""))(entry)
+    app.command(verb, help=_unwrapped(inspect.getdoc(entry) or ""), context_settings=_HELP)(entry)
     return typer.main.get_command(app)
 
 
@@ -52,6 +55,7 @@ root = TyperGroup(
     help="Vivace serves open models on your own machine. `vivace serve` starts; `vivace VERB --help` tells more.",
     commands={verb: _Verb(name=verb, help=line) for verb, line in VERBS.items()},
     no_args_is_help=True,
+    context_settings=_HELP,
 )
 
 
@@ -61,7 +65,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a model may write what the terminal's encoding lacks
     try:
-        root(prog_name="vivace")
+        arguments = ["version", *sys.argv[2:]] if sys.argv[1:2] == ["--version"] else sys.argv[1:]
+        root(args=arguments, prog_name="vivace")
     except CliError as error:
         _end(error.message, error.exit_code)
     except VivaceError as error:

@@ -138,7 +138,7 @@ def computed(found: Probe) -> list[Check]:
     device = Check("mlx", "ok", f"{found.mlx} on {found.device} ({found.device_name})")
     if found.device != "cpu":
         return [device, Check("speed", "ok", speed)]
-    where = f"{found.blas} ({found.blas_path or found.blas_how}), {found.blas_threads} threads, {speed}"
+    where = f"{found.blas} ({found.blas_path or found.blas_how}), threads: {found.blas_threads}, {speed}"
     if not found.blas_is_fast:
         return [device, Check("blas", "fail", where, "pip install scipy-openblas32, or apt-get install libopenblas0")]
     if found.gflops < SLOW_GFLOPS:

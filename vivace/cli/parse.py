@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from vivace.chat.dialects import TOOL_DIALECTS
 from vivace.chat.dialects.parse import parse_text
 from vivace.cli.errors import FAILED, USAGE, CliError
 from vivace.errors import VivaceError
@@ -52,7 +53,7 @@ def command(
     if jsonl:
         raise typer.Exit(FAILED if answer_lines(sys.stdin.buffer) else 0)
     if dialect is None:
-        raise CliError("--dialect is missing.", USAGE)
+        raise CliError(f"--dialect is missing; there are {', '.join(sorted(TOOL_DIALECTS))}.", USAGE)
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     _show(run(Case(dialect, text, _tools(tools), thinking_in_prompt, _split(split), reasoning)))
 

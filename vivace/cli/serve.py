@@ -1,5 +1,6 @@
 """`vivace serve`: the gateway, and a curl line to try once it listens."""
 
+import ipaddress
 import sys
 from importlib import metadata
 
@@ -38,7 +39,24 @@ def serve(settings: Settings) -> int:
     _check_dialects(settings)
     source, _ = fetched(settings.model)
     model = settings.served_name or source.id
-    return run_server(settings, lambda url: print(banner(url, model, bool(settings.api_key)), flush=True))
+
+    def on_listening(url: str) -> None:
+        print(banner(url, model, bool(settings.api_key)), flush=True)
+        if exposed(settings):
+            print(
+                f"WARNING: whoever reaches {settings.host} can use this server: it has no --api-key.", file=sys.stderr
+            )
+
+    return run_server(settings, on_listening)
+
+
+def exposed(settings: Settings) -> bool:
+    """Whether others than this machine's users can come in without a key."""
+    try:
+        local = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        local = settings.host == "localhost"
+    return not local and not settings.api_key
 
 
 def banner(url: str, model: str, needs_key: bool) -> str:

@@ -30,7 +30,7 @@ class Session:
         Raises:
             CliError: the server could not answer.
         """
-        self.turns.append({"role": "user", "content": question})
+        self.turns.append({"role": "user", "content": readable(question)})
         said: list[str] = []
         try:
             return self._print_answer(said)
@@ -73,3 +73,8 @@ class Session:
         system = [{"role": "system", "content": self.system}] if self.system else []
         body = {"model": self.model, "messages": [*system, *self.turns], **self.sampling}
         return body if self.thinking is None else {**body, "enable_thinking": self.thinking}
+
+
+def readable(text: str) -> str:
+    """With U+FFFD for bytes of stdin or of an argument that are no UTF-8, which Python hands on as half surrogates."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -215,6 +215,8 @@ class Model:
         self._created = int((directory / "config.json").stat().st_mtime)
         checkpoint = await asyncio.to_thread(Checkpoint.read, directory)
         self._context = context_of(checkpoint, self._settings)
+        if self._context < (self._settings.context or 0):
+            logger.warning("the context is %d tokens, the model's, and not %d", self._context, self._settings.context)
         supervisor = Supervisor(
             self.id, load_message(checkpoint, self._settings), limits_of(self._settings), self._engine_command
         )
@@ -246,10 +248,7 @@ class Model:
 
 def context_of(checkpoint: Checkpoint, settings: "Settings") -> int:
     """Tokens of prompt and output together: what was asked for, within what the model can."""
-    asked = settings.context or checkpoint.context_length
-    if asked > checkpoint.context_length:
-        logger.warning("a context of %d tokens was asked for; the model has %d", asked, checkpoint.context_length)
-    return min(asked, checkpoint.context_length)
+    return min(settings.context or checkpoint.context_length, checkpoint.context_length)
 
 
 def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:

@@ -14,6 +14,7 @@ from vivace.server.errors import error_response, internal_error
 log = logging.getLogger("vivace.server")
 
 _SANE_ID = re.compile(r"[\w.:\-]{1,128}", re.ASCII)
+LONGEST_REASON = 300  # characters of an error in the log
 QUIET_PATHS = frozenset({"/health", "/ready"})  # polled every second by some; logged at debug
 
 
@@ -27,8 +28,13 @@ def note_tokens(scope: Scope, completion_tokens: int) -> None:
     scope["state"]["tokens"] = completion_tokens
 
 
+def note_error(scope: Scope, message: str) -> None:
+    """For the log line: why the request was refused, or its answer cut short."""
+    scope["state"]["error"] = message
+
+
 class Access:
-    """Middleware. `scope["state"]` gets `request_id`; whoever answers may put `tokens` there."""
+    """Middleware. `scope["state"]` gets `request_id`; whoever answers may note tokens or an error there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -70,9 +76,15 @@ class _Exchange:
 
     def _log_line(self, seconds: float) -> None:
         scope, state = self.scope, self.scope["state"]
-        level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.INFO
+        error = f": {_one_line(state['error'])[:LONGEST_REASON]}" if "error" in state else ""
+        level = logging.DEBUG if scope["path"] in QUIET_PATHS else logging.WARNING if error else logging.INFO
         tokens = f" {state['tokens']} tokens" if "tokens" in state else ""
         left = " client left" if state.get("left") else ""
         status = self.status or "-"
-        path = scope["path"].encode("unicode_escape").decode()  # no line breaks from clients
-        log.log(level, "%s %s %s %.0f ms%s%s", scope["method"], path, status, seconds * 1e3, tokens, left)
+        path = _one_line(scope["path"])
+        log.log(level, "%s %s %s %.0f ms%s%s%s", scope["method"], path, status, seconds * 1e3, tokens, left, error)
+
+
+def _one_line(text: str) -> str:
+    """No line breaks and no control characters from clients."""
+    return text.encode("unicode_escape").decode()

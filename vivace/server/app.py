@@ -12,7 +12,7 @@ import vivace
 from vivace.errors import VivaceError, invalid
 from vivace.fleet import Fleet
 from vivace.server import openapi, status
-from vivace.server.access import Access
+from vivace.server.access import Access, note_error
 from vivace.server.auth import RequireKey
 from vivace.server.errors import error_response
 from vivace.server.generation import Generation
@@ -63,19 +63,23 @@ def _lifespan(fleet: Fleet, settings: Settings) -> Callable[[FastAPI], AbstractA
 
 
 def _add_error_handlers(app: FastAPI) -> None:
+    def refused(request: Request, error: VivaceError) -> Response:
+        note_error(request.scope, error.message)
+        return error_response(error)
+
     @app.exception_handler(VivaceError)
     async def known(request: Request, error: VivaceError) -> Response:
-        return error_response(error)
+        return refused(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         path = ".".join(str(part) for part in first["loc"][1:])
-        return error_response(invalid(f"{path}: {first['msg']}", path or None))
+        return refused(request, invalid(f"{path}: {first['msg']}", path or None))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        response = error_response(_from_http(request, error))
+        response = refused(request, _from_http(request, error))
         response.headers.update({name.lower(): value for name, value in (error.headers or {}).items()})
         return response
 
@@ -85,7 +89,9 @@ def _from_http(request: Request, error: HTTPException) -> VivaceError:
     route = f"{request.method} {request.url.path}"
     match error.status_code:
         case 404:
-            return VivaceError("not_found", f"There is no route {route}; /docs lists them all.", code="unknown_url")
+            meant = f"/v1/{request.url.path.strip('/').removeprefix('v1/')}"
+            hint = f"did you mean {meant}?" if meant in request.app.openapi()["paths"] else "/docs lists them all."
+            return VivaceError("not_found", f"There is no route {route}; {hint}", code="unknown_url")
         case 405:
             allowed = (error.headers or {}).get("Allow", "another method")
             return VivaceError("method_not_allowed", f"{route} is not possible; the path takes {allowed}.")

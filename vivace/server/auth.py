@@ -1,4 +1,4 @@
-"""API keys: with any configured, every path but /health needs one."""
+"""API keys: with any configured, every path needs one, but for those that probes and browsers ask for."""
 
 import hashlib
 import hmac
@@ -8,9 +8,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vivace.errors import VivaceError
+from vivace.server.access import note_error
 from vivace.server.errors import error_response
 
-OPEN_PATHS = frozenset({"/health"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/docs", "/openapi.json"})
 
 
 class RequireKey:
@@ -26,6 +27,7 @@ class RequireKey:
         if refusal is None:
             await self.app(scope, receive, send)
         else:
+            note_error(scope, refusal.message)
             await error_response(refusal)(scope, receive, send)
 
     def _refusal(self, headers: Headers) -> VivaceError | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from vivace.chat import events
 from vivace.errors import VivaceError
-from vivace.server.access import note_tokens
+from vivace.server.access import note_error, note_tokens
 from vivace.server.body import read_json
 from vivace.server.fold import Folded, total_usage
 from vivace.server.generation import Answer, Generation
@@ -84,6 +84,7 @@ async def _chunks(request: Request, call: ChatCall, answer: Answer, head: Head) 
             if chunk:
                 yield chunk
             if failed:
+                note_error(request.scope, failed.message)
                 return
     note_tokens(request.scope, total_usage(encoder.finished).completion_tokens)
     yield encoder.finish()
