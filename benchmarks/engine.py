@@ -15,24 +15,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vivace.kernels import blas
+import mlx.core as mx
+from mlx_lm.generate import BatchGenerator
 
-BLAS = blas.install()
-
-import mlx.core as mx  # noqa: E402
-from mlx_lm.generate import BatchGenerator  # noqa: E402
-
-from benchmarks._report import report  # noqa: E402
-from benchmarks.shapes import SHAPES, random_model  # noqa: E402
-from vivace.engine.admission import Limits  # noqa: E402
-from vivace.engine.device import free_bytes  # noqa: E402
-from vivace.engine.loop import Loop  # noqa: E402
-from vivace.engine.matcher import GrammarCompiler  # noqa: E402
-from vivace.engine.models import LoadedModel  # noqa: E402
-from vivace.engine.probe import probe  # noqa: E402
-from vivace.engine.seams import install_seams  # noqa: E402
-from vivace.kernels.memory import keep_freed_memory  # noqa: E402
-from vivace.protocol import Finished, Generate, Sampling  # noqa: E402
+from benchmarks._report import report
+from benchmarks.shapes import SHAPES, random_model
+from vivace.engine.admission import Limits
+from vivace.engine.device import Device, free_bytes, prepare
+from vivace.engine.loop import Loop
+from vivace.engine.matcher import GrammarCompiler
+from vivace.engine.models import LoadedModel
+from vivace.engine.probe import probe
+from vivace.engine.seams import install_seams
+from vivace.protocol import Finished, Generate, Sampling
 
 
 class Engine:
@@ -81,11 +76,10 @@ def mlx_lm_run(model: Any, prompts: list[list[int]], tokens: int) -> dict[str, f
     return {"first_s": begin - started, "decode": (count - len(first)) / max(last - min(first.values()), 1e-9)}
 
 
-def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+def measure(options: argparse.Namespace, device: Device) -> list[dict[str, Any]]:
     dtype = getattr(mx, options.dtype)
     model = random_model(options.shape, dtype, options.bits)
-    install_seams(model)
-    keep_freed_memory()
+    install_seams(model, device.streams)
     engine = Engine(LoadedModel(model, options.dtype, 0), options.chunk)
     vocab = engine.loop.limits.vocab_size
     rows = []
@@ -128,8 +122,9 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--no-baseline", action="store_true")
     options = parser.parse_args()
-    print(f"{mx.default_device()}, {BLAS}")
-    rows = measure(options)
+    device = prepare(0)
+    print(f"{device.name}, BLAS: {device.blas}")
+    rows = measure(options, device)
     report(f"engine-{options.shape}", rows, command=f"python -m benchmarks.engine {' '.join(sys.argv[1:])}")
 
 

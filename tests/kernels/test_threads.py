@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vivace.kernels.threads import cgroup_quota, default_threads, division
+from vivace.kernels.threads import cgroup_quota, division, usable_cores
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
         (4, None, 9, 3),
     ],
 )
-def test_one_usable_core_is_left_to_others(
+def test_cores_that_this_process_may_not_use_do_not_count(
     monkeypatch: pytest.MonkeyPatch, allowed: int, physical: int | None, quota: float, threads: int
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
     monkeypatch.setattr("psutil.cpu_count", lambda logical: physical)
     monkeypatch.setattr("vivace.kernels.threads.cgroup_quota", lambda: quota)
-    assert default_threads() == threads
+    assert max(1, usable_cores() - 1) == threads
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A gateway over an engine that follows a script: real HTTP and the embedded model's real text, no model runtime."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -180,3 +181,14 @@ async def until(condition: Callable[[], bool], within_s: float = 2.0) -> float:
         assert time.perf_counter() - began < within_s, "the condition did not come true in time"
         await asyncio.sleep(0.002)
     return time.perf_counter() - began
+
+
+def data(blocks: list[str]) -> list[Any]:
+    """The parsed data of a stream up to [DONE]; comments are left out."""
+    lines = [block.removeprefix("data: ") for block in blocks if not block.startswith(":")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+def joined(chunks: list[Any], field: str, index: int = 0) -> str:
+    choices = [choice for chunk in chunks for choice in chunk["choices"] if choice["index"] == index]
+    return "".join(choice["delta"].get(field, "") for choice in choices)

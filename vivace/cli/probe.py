@@ -52,10 +52,8 @@ def _measure() -> Probe:
     import mlx.core as mx
 
     from vivace.kernels import blas
-    from vivace.kernels.threads import division, usable_cores
 
-    _, threads = division(0, usable_cores())  # as the engine does
-    found = blas.install(threads)
+    found = blas.install()  # as the engine does
     return Probe(
         mlx=metadata.version("mlx"),
         device=mx.default_device().type.name,

@@ -22,7 +22,7 @@ from mlx.utils import tree_map
 from mlx_lm.models import activations, base
 from mlx_lm.models import gated_delta as delta
 
-from vivace.engine.cache.ragged import RaggedRows, attend
+from vivace.engine.cache.ragged import RaggedRows
 from vivace.kernels.attention import attention
 from vivace.kernels.conv import depthwise_conv1d
 from vivace.kernels.exponential import precise_swiglu, swiglu
@@ -66,7 +66,8 @@ def _attention(
 ) -> mx.array:
     """As mlx-lm's function of that name; `keys` may be the rows of a batch."""
     if isinstance(keys, RaggedRows):
-        return attend(queries, keys, scale, sinks)
+        pairs = enumerate(keys.rows)
+        return mx.concatenate([_attention(queries[i : i + 1], k, v, None, scale, None, sinks) for i, (k, v) in pairs])
     plain = sinks is None and not hasattr(cache, "bits") and (mask is None or isinstance(mask, str))
     if plain and on_cpu():
         return attention(queries, keys, values, scale=scale, causal=mask is not None)

@@ -19,7 +19,7 @@ import mlx.core as mx
 import numpy as np
 
 from vivace.kernels import got
-from vivace.kernels.threads import default_threads
+from vivace.kernels.threads import division, usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def install(threads: int = 0) -> BlasInfo:
     """Point libmlx at the best BLAS there is; call it before anything is computed, as often as you like.
 
     Args:
-        threads: threads of one product; 0: one less than the usable cores (`threads.default_threads` says why).
+        threads: threads of one product; 0: what `threads.division` has for the usable cores.
 
     Never raises: where nothing better than the reference BLAS can be had, one warning says so and why.
     """
@@ -104,7 +104,7 @@ def install(threads: int = 0) -> BlasInfo:
     if mx.metal.is_available() or mx.cuda.is_available():
         return BlasInfo("none", None, "a GPU computes; the CPU's BLAS is not used", 0)
     try:
-        return _install(threads or default_threads())
+        return _install(threads or division(0, usable_cores())[1])
     except (got.NotPatchableError, OSError) as e:
         log.warning(
             "MLX computes with the reference BLAS, 30 to 100 times slower than it could: %s. "

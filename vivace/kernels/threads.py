@@ -23,15 +23,6 @@ def division(threads: int, cores: int) -> tuple[int, int]:
     return (wished, 1) if wished <= _FEW else (1, wished)
 
 
-def default_threads() -> int:
-    """Usable cores less one, at least 1.
-
-    The one is for the gateway, clients and Python. OpenBLAS's threads wait for each other by spinning: with every core
-    taken and other work running, a prefill of 64 tokens took some 25 times as long with 2 threads as with 1.
-    """
-    return max(1, usable_cores() - 1)
-
-
 def usable_cores() -> int:
     """Physical cores, less if the process is pinned to fewer or its control group has a smaller quota; at least 1."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

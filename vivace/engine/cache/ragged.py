@@ -62,15 +62,6 @@ class RaggedKV:
         return RaggedRows(rows), None
 
 
-def attend(queries: mx.array, rows: RaggedRows, scale: float, sinks: mx.array | None) -> mx.array:
-    """Attention of `[B, H, 1, D]` queries, each row against its own keys and values; `[B, H, 1, D]`."""
-    outputs = [
-        mx.fast.scaled_dot_product_attention(queries[i : i + 1], keys, values, scale=scale, sinks=sinks)
-        for i, (keys, values) in enumerate(rows.rows)
-    ]
-    return mx.concatenate(outputs, axis=0)
-
-
 LayerCache = Any  # Slab, ArraysCache, CacheList of these, or another cache of mlx-lm's (then UnbatchableError)
 
 
