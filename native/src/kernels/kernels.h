@@ -1,0 +1,20 @@
+// What the kernels offer: one function per line of VIVACE_KERNELS, and for each instruction set a table of them.
+//
+// Arguments are plain structs, each in the header of its family. Pointers point to the first element; strides count
+// elements. Callers have checked shapes and types: a kernel neither throws nor allocates outside Scratch.
+#pragma once
+#include "kernels/norm.h"
+
+#define VIVACE_KERNELS(K) \
+  K(norm, NormArgs)       \
+  K(cast, CastArgs)
+
+namespace vivace {
+
+struct Kernels {
+#define VIVACE_MEMBER(name, Args) void (*name)(const Args&);
+  VIVACE_KERNELS(VIVACE_MEMBER)
+#undef VIVACE_MEMBER
+};
+
+}  // namespace vivace

@@ -1,0 +1,30 @@
+#pragma once
+#include "kernels/types.h"
+
+namespace vivace {
+
+// out = (x - mean) / sqrt(variance + eps) * weight + bias over each row of `dim`; RMSNorm (arXiv:1910.07467) has no
+// mean and no bias. Rows of x are `stride` elements apart, those of out `dim`.
+struct NormArgs {
+  const void* x;
+  const void* weight;  // [dim], or null for ones
+  const void* bias;    // [dim], or null for none
+  void* out;
+  int64_t rows, dim, stride;
+  float eps;
+  float scale;   // a factor of the result; 1 for most
+  float offset;  // added to the weight: 1 for Gemma's norms, 0 for others
+  bool center;   // LayerNorm
+  Type type, weight_type, out_type;
+};
+
+// out[i] = x[i] in another type; f16 saturates instead of becoming infinite when `clamp`.
+struct CastArgs {
+  const void* x;
+  void* out;
+  int64_t size;
+  Type type, out_type;
+  bool clamp;
+};
+
+}  // namespace vivace

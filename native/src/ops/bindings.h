@@ -1,0 +1,15 @@
+// Each file of ops/ adds its functions to the module.
+#pragma once
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
+
+namespace vivace {
+
+namespace nb = nanobind;
+
+void bind_norm(nb::module_& module);
+
+}  // namespace vivace

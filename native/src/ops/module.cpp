@@ -1,0 +1,17 @@
+#include "mlx/version.h"
+#include "ops/bindings.h"
+#include "runtime/level.h"
+#include "runtime/pool.h"
+
+NB_MODULE(_native, module) {
+  using namespace nanobind::literals;
+  module.doc() = "Kernels for MLX on a CPU.";
+  module.attr("built_for_mlx") = std::to_string(MLX_VERSION_MAJOR) + "." + std::to_string(MLX_VERSION_MINOR) + "." +
+                                 std::to_string(MLX_VERSION_PATCH);
+  module.def("level", &vivace::level, "The instruction set in use.");
+  module.def("levels", &vivace::levels, "Those that this processor can use, the best first.");
+  module.def("set_level", &vivace::set_level, "name"_a, "Use another instruction set; ValueError if it cannot be.");
+  module.def("threads", &vivace::threads, "Threads that compute, the caller included.");
+  module.def("set_threads", &vivace::set_threads, "count"_a, nanobind::call_guard<nanobind::gil_scoped_release>());
+  vivace::bind_norm(module);
+}

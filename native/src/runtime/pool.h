@@ -1,0 +1,21 @@
+// The threads that all kernels share.
+#pragma once
+#include <cstdint>
+
+namespace vivace {
+
+// Runs body(context, i) for i in [0, count), on the calling thread and the pool's; returns when all are done.
+//
+// Items are handed out one by one, so a thread that the system takes away delays one item and not a fixed share: make
+// an item worth at least some microseconds, and have several per thread. Called while another thread has the pool (two
+// MLX streams), or from inside an item, the caller does all items itself. The body must not throw.
+void parallel(int64_t count, void (*body)(void*, int64_t), void* context);
+
+// Threads that take part, the caller included.
+int threads();
+
+// Sets them, 1 to 256; waits until no work is under way. Without a call: VIVACE_THREADS, else the processors that this
+// process may use.
+void set_threads(int count);
+
+}  // namespace vivace

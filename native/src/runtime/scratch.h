@@ -1,0 +1,28 @@
+// Temporary memory of one kernel call: a stack of its own for every thread.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace vivace {
+
+// What was taken is given back when the Scratch goes out of scope; scopes of one thread nest. Aligned to 64 bytes, not
+// cleared. A call that needs more than there is gets a larger stack, which the thread keeps.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  void* bytes(size_t count);
+
+  template <class T>
+  T* take(int64_t count) {
+    return static_cast<T*>(bytes(static_cast<size_t>(count) * sizeof(T)));
+  }
+
+ private:
+  size_t mark_block_, mark_used_;
+};
+
+}  // namespace vivace
