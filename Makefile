@@ -13,6 +13,14 @@ DEVICE := $(shell if [ "$$(uname -s)" = Linux ] && { [ -e /proc/driver/nvidia/ve
 endif
 STAMP := $(VENV)/.installed-$(DEVICE)
 
+# The CPU kernels (native/) are built where a compiler knows C++20, and done without where none does.
+NATIVE_SOURCES := native/CMakeLists.txt native/pyproject.toml $(wildcard native/src/*/* native/vivace_cpu/*.py)
+BUILD_TOOLS := scikit-build-core nanobind cmake ninja
+ifeq ($(DEVICE)-$(shell uname -s),cpu-Linux)
+COMPILER := $(shell for each in $(filter-out c++ cc,$(CXX)) g++ clang++; do if echo 'static_assert(__cplusplus > 201703L);' | $$each -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; then echo $$each; break; fi; done)
+NATIVE_STAMP := $(VENV)/.native-$(if $(COMPILER),built,missing)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help install serve test lint format clean
 
@@ -20,7 +28,7 @@ help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
 	@echo '  make serve ARGS="MODEL --port 8080"	everything that vivace serve takes'
 
-install: $(STAMP) ## create .venv and install
+install: $(STAMP) $(NATIVE_STAMP) ## create .venv and install, and build the CPU kernels
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Vivace needs Python 3.11 or newer, and $(PYTHON) gives: $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
@@ -31,10 +39,19 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(DEVICE),dev]'
 	@touch $@
 
-serve: $(STAMP) ## serve the embedded model on http://127.0.0.1:8000
+$(VENV)/.native-built: $(STAMP) $(NATIVE_SOURCES)
+	@echo "Building the CPU kernels with $(COMPILER): a minute or two the first time."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(BUILD_TOOLS)
+	@CXX=$(COMPILER) $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall ./native
+	@touch $@
+
+$(VENV)/.native-missing: $(STAMP)
+	@echo "No C++ compiler: without the CPU kernels models run several times slower. Install g++ (apt-get install g++) and run make again."
+
+serve: $(STAMP) $(NATIVE_STAMP) ## serve the embedded model on http://127.0.0.1:8000
 	@exec $(BIN)/vivace serve $(ARGS)
 
-test: lint ## style, types, import rules and all tests
+test: $(NATIVE_STAMP) lint ## style, types, import rules and all tests
 	$(BIN)/pytest $(ARGS)
 
 lint: $(STAMP) ## style and types only
@@ -47,4 +64,4 @@ format: $(STAMP) ## put the code in our style
 	$(BIN)/ruff format .
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) native/build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

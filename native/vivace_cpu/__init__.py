@@ -1,8 +1,8 @@
 """Kernels that make MLX on a Linux CPU as quick as the processor is.
 
 Importing it raises ImportError, before anything of ours is loaded, when it was built for another MLX than the one
-installed: its C++ symbols and types belong to exactly one release. It raises ImportError too when VIVACE_CPU_LEVEL names
-an instruction set that cannot be used.
+installed: its C++ symbols and types belong to exactly one release. So it does, too, when VIVACE_CPU_LEVEL names an
+instruction set that cannot be used.
 """
 
 from importlib.metadata import version
