@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NATIVE = tomllib.loads((ROOT / "native" / "pyproject.toml").read_text())
 HEAVY = ("mlx", "mlx_lm", "transformers", "torch", "fastapi", "pydantic_settings", "tokenizers", "httpx")
 
 
@@ -43,7 +44,15 @@ def test_no_verb_loads_the_model_runtime(module: str) -> None:
 def dependencies() -> set[str]:
     project = PYPROJECT["project"]
     declared = project["dependencies"] + [spec for extra in project["optional-dependencies"].values() for spec in extra]
+    declared += NATIVE["project"]["dependencies"] + NATIVE["build-system"]["requires"] + build_tools()
     return {re.split(r"[^\w.-]", spec, maxsplit=1)[0] for spec in declared}
+
+
+def build_tools() -> list[str]:
+    """What make installs before it builds the CPU kernels."""
+    line = re.search(r"^BUILD_TOOLS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert line
+    return line.group(1).split()
 
 
 @pytest.mark.parametrize("name", sorted(dependencies()))
@@ -67,3 +76,5 @@ def test_constraints_are_versions_and_nothing_else() -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines if not line.startswith("#"))
     assert {"mlx==0.32.4", "mlx-lm==0.32.2"} <= set(lines)
     assert not any(line.startswith("torch") for line in lines)
+    exact = [spec for spec in NATIVE["build-system"]["requires"] if "==" in spec]
+    assert {spec.replace("[cpu]", "") for spec in exact} <= set(lines)  # native/ is built for the MLX that is installed
