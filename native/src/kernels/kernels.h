@@ -3,11 +3,13 @@
 // Arguments are plain structs, each in the header of its family. Pointers point to the first element; strides count
 // elements. Callers have checked shapes and types: a kernel neither throws nor allocates outside Scratch.
 #pragma once
+#include "kernels/matmul.h"
 #include "kernels/norm.h"
 
 #define VIVACE_KERNELS(K) \
   K(norm, NormArgs)       \
-  K(cast, CastArgs)
+  K(cast, CastArgs)       \
+  K(matmul, MatmulArgs)
 
 namespace vivace {
 

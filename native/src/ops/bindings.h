@@ -11,5 +11,6 @@ namespace vivace {
 namespace nb = nanobind;
 
 void bind_norm(nb::module_& module);
+void bind_dense(nb::module_& module);
 
 }  // namespace vivace

@@ -14,4 +14,5 @@ NB_MODULE(_native, module) {
   module.def("threads", &vivace::threads, "Threads that compute, the caller included.");
   module.def("set_threads", &vivace::set_threads, "count"_a, nanobind::call_guard<nanobind::gil_scoped_release>());
   vivace::bind_norm(module);
+  vivace::bind_dense(module);
 }
