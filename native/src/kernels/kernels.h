@@ -1,7 +1,8 @@
 // What the kernels offer: one function per line of VIVACE_KERNELS, and for each instruction set a table of them.
 //
 // Arguments are plain structs, each in the header of its family. Pointers point to the first element; strides count
-// elements. Callers have checked shapes and types: a kernel neither throws nor allocates outside Scratch.
+// elements. Callers have checked shapes and types: a kernel throws nothing but std::bad_alloc of Scratch, and allocates
+// nowhere else.
 #pragma once
 #include "kernels/matmul.h"
 #include "kernels/norm.h"

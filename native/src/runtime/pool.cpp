@@ -1,14 +1,21 @@
 #include "runtime/pool.h"
 
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace vivace {
 namespace {
@@ -35,8 +42,8 @@ constexpr uint64_t next_of(uint64_t ticket) { return ticket & 0xFFFFF; }
 
 int default_threads() {
   if (const char* wish = std::getenv("VIVACE_THREADS")) {
-    int count = std::atoi(wish);
-    if (count > 0) return std::min(count, kMost);
+    long count = std::strtol(wish, nullptr, 10);  // 0 for what is no number
+    if (count > 0) return static_cast<int>(std::min<long>(count, kMost));
   }
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::clamp(CPU_COUNT(&set), 1, kMost);
@@ -45,15 +52,32 @@ int default_threads() {
 
 thread_local bool inside = false;  // an item that itself calls parallel() must not wait for the pool
 
+// Starts a thread that no signal interrupts: Python's handlers belong on the main thread.
+template <class Body>
+std::thread start(int index, Body body) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  struct Restore {
+    sigset_t& mask;
+    ~Restore() { pthread_sigmask(SIG_SETMASK, &mask, nullptr); }
+  } restore{before};
+  std::thread thread(body);
+  pthread_setname_np(thread.native_handle(), ("vivace-" + std::to_string(index)).c_str());
+  return thread;
+}
+
 class Pool {
  public:
-  Pool() { grow(default_threads()); }
+  explicit Pool(int count) { start_threads(count); }
 
   int size() const { return size_.load(std::memory_order_relaxed); }
 
   void resize(int count) {
     std::lock_guard<std::mutex> whole(running_);
-    grow(std::clamp(count, 1, kMost));
+    count = std::clamp(count, 1, kMost);
+    stop_threads(count);
+    start_threads(count);
   }
 
   void run(int64_t count, void (*body)(void*, int64_t), void* context) {
@@ -64,13 +88,14 @@ class Pool {
     }
     std::lock_guard<std::mutex> whole(running_, std::adopt_lock);
     inside = true;
-    for (int64_t begin = 0; begin < count; begin += kMostItems) {
-      offset_ = begin;
-      body_ = body;
-      context_ = context;
-      generation(std::min(kMostItems, count - begin));
-    }
+    body_ = body;
+    context_ = context;
+    for (offset_ = 0; offset_ < count; offset_ += kMostItems) generation(std::min(kMostItems, count - offset_));
     inside = false;
+    if (failed_.load()) {
+      failed_.store(false);
+      std::rethrow_exception(std::exchange(error_, nullptr));
+    }
   }
 
  private:
@@ -78,10 +103,7 @@ class Pool {
     done_.store(0, std::memory_order_relaxed);
     uint64_t number = (generation_of(ticket_.load(std::memory_order_relaxed)) + 1) & 0xFFFFFF;
     ticket_.store(ticket_of(number, total));
-    if (sleepers_.load() > 0) {
-      std::lock_guard<std::mutex> lock(sleep_);
-      wake_.notify_all();
-    }
+    if (sleepers_.load() > 0) wake_all();
     work(number);
     for (int tries = 0; done_.load(std::memory_order_acquire) < total; tries++) {
       if (tries < 4096) pause();
@@ -93,28 +115,38 @@ class Pool {
     uint64_t ticket = ticket_.load(std::memory_order_acquire);
     while (generation_of(ticket) == number && next_of(ticket) < total_of(ticket)) {
       if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      body_(context_, offset_ + static_cast<int64_t>(next_of(ticket)));
+      item(offset_ + static_cast<int64_t>(next_of(ticket)));
       done_.fetch_add(1, std::memory_order_acq_rel);
       ticket = ticket_.load(std::memory_order_acquire);
     }
   }
 
-  void loop(int index) {
-    inside = true;
-    uint64_t seen = 0;
-    while (true) {
-      await(seen, index);
-      seen = generation_of(ticket_.load(std::memory_order_acquire));
-      if (index < size()) work(seen);
+  // The first exception is kept for the caller; items that have not begun are then skipped.
+  void item(int64_t i) {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    try {
+      body_(context_, i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(sleep_);
+      if (!failed_.exchange(true)) error_ = std::current_exception();
     }
   }
 
-  void await(uint64_t seen, int index) {
-    auto news = [&] { return generation_of(ticket_.load()) != seen && index < size(); };
+  void loop(int index) {
+    inside = true;
+    for (uint64_t seen = 0; await(seen, index);) {
+      seen = generation_of(ticket_.load(std::memory_order_acquire));
+      work(seen);
+    }
+  }
+
+  // Waits for another generation than `seen`; false when the thread is no longer needed.
+  bool await(uint64_t seen, int index) {
+    auto news = [&] { return generation_of(ticket_.load()) != seen || index >= size(); };
     auto until = std::chrono::steady_clock::now() + kSpin;
     do {
       for (int i = 0; i < 64; i++) {
-        if (news()) return;
+        if (news()) return index < size();
         pause();
       }
     } while (std::chrono::steady_clock::now() < until);
@@ -122,11 +154,29 @@ class Pool {
     sleepers_.fetch_add(1);
     wake_.wait(lock, news);
     sleepers_.fetch_sub(1);
+    return index < size();
   }
 
-  void grow(int count) {
+  void wake_all() {
+    std::lock_guard<std::mutex> lock(sleep_);
+    wake_.notify_all();
+  }
+
+  void start_threads(int count) {
     size_.store(count);
-    for (; started_ < count; started_++) std::thread([this, index = started_] { loop(index); }).detach();
+    try {
+      for (int index = static_cast<int>(threads_.size()) + 1; index < count; index++)
+        threads_.push_back(start(index, [this, index] { loop(index); }));
+    } catch (const std::system_error&) {  // the system grants no more threads: fewer take part
+      size_.store(static_cast<int>(threads_.size()) + 1);
+    }
+  }
+
+  void stop_threads(int count) {
+    if (count >= size()) return;
+    size_.store(count);
+    wake_all();
+    for (; static_cast<int>(threads_.size()) >= count; threads_.pop_back()) threads_.back().join();
   }
 
   std::mutex running_, sleep_;
@@ -134,17 +184,25 @@ class Pool {
   std::atomic<uint64_t> ticket_{0};
   std::atomic<int64_t> done_{0};
   std::atomic<int> sleepers_{0}, size_{1};
-  int started_ = 1;  // the caller is the first
+  std::vector<std::thread> threads_;  // the caller is one more
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t offset_ = 0;
+  std::atomic<bool> failed_{false};
+  std::exception_ptr error_;
 };
 
-// Never destroyed: its threads may outlive static destructors.
-Pool& pool() {
-  static Pool* instance = new Pool;
-  return *instance;
+// Never destroyed: its threads may outlive static destructors. A child of fork() has none of them, and maybe locks that
+// nobody will open again; there the caller does all work, until somebody sets the threads.
+std::atomic<Pool*>& instance() {
+  static std::atomic<Pool*> pool = [] {
+    pthread_atfork(nullptr, nullptr, [] { instance().store(new Pool(1)); });
+    return new Pool(default_threads());
+  }();
+  return pool;
 }
+
+Pool& pool() { return *instance().load(std::memory_order_acquire); }
 
 }  // namespace
 

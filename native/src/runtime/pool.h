@@ -8,14 +8,16 @@ namespace vivace {
 //
 // Items are handed out one by one, so a thread that the system takes away delays one item and not a fixed share: make
 // an item worth at least some microseconds, and have several per thread. Called while another thread has the pool (two
-// MLX streams), or from inside an item, the caller does all items itself. The body must not throw.
+// MLX streams), or from inside an item, the caller does all items itself; so it does in a child of fork().
+//
+// Throws what an item throws (the first, where several do), once no item runs; those that had not begun are left out.
 void parallel(int64_t count, void (*body)(void*, int64_t), void* context);
 
 // Threads that take part, the caller included.
 int threads();
 
-// Sets them, 1 to 256; waits until no work is under way. Without a call: VIVACE_THREADS, else the processors that this
-// process may use.
+// Sets them, 1 to 256, or as many as the system grants; waits until no work is under way. Without a call: VIVACE_THREADS
+// if it is a number above 0, else the processors that this process may run on.
 void set_threads(int count);
 
 }  // namespace vivace

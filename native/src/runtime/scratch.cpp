@@ -28,6 +28,7 @@ struct Stack {
   }
 
   void add(size_t size) {
+    blocks.reserve(blocks.size() + 1);
     size = (std::max(size, kLeast) + 4095) & ~size_t{4095};
     auto* data = static_cast<char*>(std::aligned_alloc(4096, size));
     if (data == nullptr) throw std::bad_alloc();
@@ -46,12 +47,15 @@ struct Stack {
     return result;
   }
 
-  void merge() {
+  void merge() noexcept {
     if (blocks.size() < 2) return;
     size_t whole = 0;
     for (Block& b : blocks) whole += b.size;
     clear();
-    add(whole);
+    try {
+      add(whole);
+    } catch (const std::bad_alloc&) {  // then the next call makes its own
+    }
   }
 };
 

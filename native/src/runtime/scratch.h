@@ -6,7 +6,8 @@
 namespace vivace {
 
 // What was taken is given back when the Scratch goes out of scope; scopes of one thread nest. Aligned to 64 bytes, not
-// cleared. A call that needs more than there is gets a larger stack, which the thread keeps.
+// cleared. A call that needs more than there is gets a larger stack, which the thread keeps; std::bad_alloc where the
+// system has no more (MLX hands it to Python as the error of that evaluation).
 class Scratch {
  public:
   Scratch();
