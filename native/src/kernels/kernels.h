@@ -6,11 +6,16 @@
 #pragma once
 #include "kernels/matmul.h"
 #include "kernels/norm.h"
+#include "kernels/sample.h"
 
 #define VIVACE_KERNELS(K) \
   K(norm, NormArgs)       \
   K(cast, CastArgs)       \
-  K(matmul, MatmulArgs)
+  K(matmul, MatmulArgs)   \
+  K(argmax, RowsArgs)     \
+  K(logsumexp, RowsArgs)  \
+  K(softmax, RowsArgs)    \
+  K(topk, TopKArgs)
 
 namespace vivace {
 

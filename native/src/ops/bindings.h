@@ -2,6 +2,7 @@
 #pragma once
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
@@ -12,5 +13,6 @@ namespace nb = nanobind;
 
 void bind_norm(nb::module_& module);
 void bind_dense(nb::module_& module);
+void bind_sample(nb::module_& module);
 
 }  // namespace vivace
