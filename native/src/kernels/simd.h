@@ -46,15 +46,15 @@ struct bfloat {
 };
 
 template <class T>
-VIVACE_INLINE T smaller(T a, T b) {
+VIVACE_INLINE constexpr T smaller(T a, T b) {
   return a < b ? a : b;
 }
 template <class T>
-VIVACE_INLINE T larger(T a, T b) {
+VIVACE_INLINE constexpr T larger(T a, T b) {
   return a > b ? a : b;
 }
-VIVACE_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-VIVACE_INLINE int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+VIVACE_INLINE constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+VIVACE_INLINE constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 // ---- loads and stores, unaligned ----
 
@@ -152,7 +152,12 @@ VIVACE_INLINE Floats load(const T* p, int64_t n) {
   if (n >= kLanes) return load(p);
 #if defined(__AVX512F__)
   __mmask16 mask = (__mmask16)((1u << n) - 1);
-  if constexpr (sizeof(T) == 4) return (Floats)_mm512_maskz_loadu_ps(mask, p);
+  if constexpr (sizeof(T) == 4) {
+    return (Floats)_mm512_maskz_loadu_ps(mask, p);
+  } else {
+    Shorts some = (Shorts)_mm256_maskz_loadu_epi16(mask, p);
+    return load((const T*)&some);
+  }
 #endif
   T part[kLanes] = {};
   std::memcpy(part, p, n * sizeof(T));

@@ -14,5 +14,6 @@ namespace nb = nanobind;
 void bind_norm(nb::module_& module);
 void bind_dense(nb::module_& module);
 void bind_sample(nb::module_& module);
+void bind_quantized(nb::module_& module);
 
 }  // namespace vivace

@@ -16,4 +16,5 @@ NB_MODULE(_native, module) {
   vivace::bind_norm(module);
   vivace::bind_dense(module);
   vivace::bind_sample(module);
+  vivace::bind_quantized(module);
 }
