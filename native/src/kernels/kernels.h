@@ -4,18 +4,20 @@
 // elements. Callers have checked shapes and types: a kernel throws nothing but std::bad_alloc of Scratch, and allocates
 // nowhere else.
 #pragma once
+#include "kernels/attention.h"
 #include "kernels/matmul.h"
 #include "kernels/norm.h"
 #include "kernels/sample.h"
 
-#define VIVACE_KERNELS(K) \
-  K(norm, NormArgs)       \
-  K(cast, CastArgs)       \
-  K(matmul, MatmulArgs)   \
-  K(argmax, RowsArgs)     \
-  K(logsumexp, RowsArgs)  \
-  K(softmax, RowsArgs)    \
-  K(topk, TopKArgs)
+#define VIVACE_KERNELS(K)     \
+  K(norm, NormArgs)           \
+  K(cast, CastArgs)           \
+  K(matmul, MatmulArgs)       \
+  K(argmax, RowsArgs)         \
+  K(logsumexp, RowsArgs)      \
+  K(softmax, RowsArgs)        \
+  K(topk, TopKArgs)           \
+  K(attention, AttentionArgs)
 
 namespace vivace {
 

@@ -215,6 +215,43 @@ VIVACE_INLINE int32_t sum(Ints v) {
 }
 #endif
 
+// ---- shuffles ----
+
+// a0 b0 a1 b1 ... of the first and of the second half of the lanes.
+#if defined(__AVX512F__)
+VIVACE_INLINE Floats zip_low(Floats a, Floats b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+VIVACE_INLINE Floats zip_high(Floats a, Floats b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif defined(__AVX2__)
+VIVACE_INLINE Floats zip_low(Floats a, Floats b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+VIVACE_INLINE Floats zip_high(Floats a, Floats b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+VIVACE_INLINE Floats zip_low(Floats a, Floats b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+VIVACE_INLINE Floats zip_high(Floats a, Floats b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#endif
+
+// The square of kLanes vectors becomes its transpose: a perfect shuffle for each bit of the index.
+VIVACE_INLINE void transpose(Floats (&v)[kLanes]) {
+  for (int step = 1; step < kLanes; step *= 2) {
+    Floats next[kLanes];
+    for (int i = 0; i < kLanes / 2; i++) {
+      next[2 * i] = zip_low(v[i], v[i + kLanes / 2]);
+      next[2 * i + 1] = zip_high(v[i], v[i + kLanes / 2]);
+    }
+    for (int i = 0; i < kLanes; i++) v[i] = next[i];
+  }
+}
+
+// Lane i is the sum of the lanes of v[i]; v is used up.
+VIVACE_INLINE Floats sums_of(Floats (&v)[kLanes]) {
+  for (int half_count = kLanes / 2; half_count > 0; half_count /= 2)
+    for (int i = 0; i < half_count; i++) v[i] = zip_low(v[i], v[i + half_count]) + zip_high(v[i], v[i + half_count]);
+  return v[0];
+}
+
 // ---- functions ----
 
 VIVACE_INLINE Floats round_even(Floats x) {  // |x| < 2^22

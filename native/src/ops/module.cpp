@@ -17,4 +17,5 @@ NB_MODULE(_native, module) {
   vivace::bind_dense(module);
   vivace::bind_sample(module);
   vivace::bind_quantized(module);
+  vivace::bind_attention(module);
 }
