@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tests.cli.conftest import Vivace
 from vivace.cli import checks, doctor
 from vivace.cli.checks import Check
-from vivace.cli.probe import Probe, probe
+from vivace.cli.probe import KernelProbe, Probe, ProbeError, probe
 from vivace.settings import Settings
 
 TESTED = {"mlx": "0.32.4", "mlx-lm": "0.32.2", "rich": "15.0.0", "openai": "3.0"}
@@ -76,6 +77,37 @@ def test_what_computes(found: Probe, name: str, status: str) -> None:
     device, speed = checks.computed(found)
     assert (device.status, speed.name, speed.status) == ("ok", name, status)
     assert f"{found.gflops:,.0f} GFLOP/s" in speed.detail
+
+
+def test_kernels_that_are_used() -> None:
+    check = checks.kernels(
+        KernelProbe("vivace-cpu 0.1.0, vnni, 2 threads", "", "", ("vnni", "portable"), 12.34, 300, 80)
+    )
+    assert (check.name, check.status) == ("cpu kernels", "ok")
+    assert check.detail == (
+        "vivace-cpu 0.1.0, vnni, 2 threads; self-test passed (vnni, portable); "
+        "12.3 GB/s of weights, 300 G int8 multiply-adds/s, 80 GFLOP/s"
+    )
+
+
+def test_kernels_that_are_not() -> None:
+    check = checks.kernels(KernelProbe("vivace-cpu", "vivace-cpu is not installed", "run `make install`"))
+    assert (check.status, check.remedy) == ("warn", "run `make install`")
+    assert "not used: vivace-cpu is not installed" in check.detail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernels are for Linux")
+def test_kernels_that_crash_take_nothing_else_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash() -> KernelProbe:
+        raise ProbeError("it ended with status -11")
+
+    monkeypatch.setattr(checks, "probe", probed)
+    monkeypatch.setattr(checks, "probe_kernels", crash)
+    assert [(check.name, check.status) for check in checks.compute()] == [
+        ("mlx", "ok"),
+        ("blas", "ok"),
+        ("cpu kernels", "fail"),
+    ]
 
 
 def test_a_module_in_the_users_folder_is_not_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 import psutil
 
 from vivace.cli.client import Client, local_url
-from vivace.cli.probe import Probe, ProbeError, probe
+from vivace.cli.probe import KernelProbe, Probe, ProbeError, probe, probe_kernels
 from vivace.fleet.discovery import EMBEDDED, DiscoveryError, locate
 from vivace.kernels.threads import usable_cores
 from vivace.settings import Settings
@@ -125,11 +125,18 @@ def builds(found: list[str], has_nvidia: bool) -> Check:
 
 
 def compute() -> list[Check]:
-    """MLX's device, and the BLAS where the CPU computes; measured in a child process."""
+    """MLX's device, and what computes where it is the CPU; measured in child processes."""
     try:
-        return computed(probe())
+        found = probe()
     except ProbeError as error:
         return [Check("mlx", "fail", str(error), "see the lines above; without MLX no model runs")]
+    if found.device != "cpu" or sys.platform != "linux":
+        return computed(found)
+    try:
+        return [*computed(found), kernels(probe_kernels())]
+    except ProbeError as error:
+        remedy = "please report it; VIVACE_CPU_LEVEL=off serves without them"
+        return [*computed(found), Check("cpu kernels", "fail", f"they crash here: {error}", remedy)]
 
 
 def computed(found: Probe) -> list[Check]:
@@ -144,6 +151,17 @@ def computed(found: Probe) -> list[Check]:
     if found.gflops < SLOW_GFLOPS:
         return [device, Check("blas", "warn", where, "is something else computing? Try again on an idle machine")]
     return [device, Check("blas", "ok", where)]
+
+
+def kernels(found: KernelProbe) -> Check:
+    """The verdict on the native kernels."""
+    if found.wrong:
+        return Check("cpu kernels", "warn", f"not used: {found.wrong}; models run several times slower", found.remedy)
+    passed = f"self-test passed ({', '.join(found.levels)})"
+    speeds = (
+        f"{found.gbytes:.1f} GB/s of weights, {found.gmacs:,.0f} G int8 multiply-adds/s, {found.gflops:,.0f} GFLOP/s"
+    )
+    return Check("cpu kernels", "ok", f"{found.name}; {passed}; {speeds}")
 
 
 def _by_amount(name: str, amount: float, low: float, none: float, detail: str, remedy: str) -> Check:

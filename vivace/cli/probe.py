@@ -1,6 +1,7 @@
-"""`python -m vivace.cli.probe`: what MLX computes with here, as one JSON object.
+"""`python -m vivace.cli.probe [kernels]`: what MLX computes with here, as one JSON object.
 
-A process of its own, so that the command line never loads MLX and a broken driver cannot take it down.
+A process of its own, so that the command line never loads MLX and a broken driver cannot take it down. The native
+kernels get another: whatever they do, what MLX does is known.
 """
 
 import json
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from typing import Any
 
 TIMEOUT_S = 120.0
 
@@ -27,17 +29,43 @@ class Probe:
     gflops: float
 
 
+@dataclass(frozen=True)
+class KernelProbe:
+    """The native kernels. `wrong`: why they are not used, "" when they are; `remedy`: what to do then.
+
+    `levels`: instruction sets that passed the self-test, the one in use first; speeds as in `native_speed.Speed`.
+    """
+
+    name: str
+    wrong: str = ""
+    remedy: str = ""
+    levels: tuple[str, ...] = ()
+    gbytes: float = 0.0
+    gmacs: float = 0.0
+    gflops: float = 0.0
+
+
 class ProbeError(Exception):
-    """MLX does not run here; the message is the last thing that was heard of it."""
+    """MLX, or the kernels, do not run here; the message is the last thing that was heard of it."""
 
 
 def probe() -> Probe:
-    """Measure in a child process.
+    """Measure MLX in a child process.
 
     Raises:
         ProbeError: it crashed, or said nothing for two minutes.
     """
-    command = [sys.executable, "-P", "-m", "vivace.cli.probe"]  # -P: no module of the user's folder
+    return Probe(**_child())
+
+
+def probe_kernels() -> KernelProbe:
+    """Measure the native kernels, likewise."""
+    found = _child("kernels")
+    return KernelProbe(**{**found, "levels": tuple(found["levels"])})
+
+
+def _child(*words: str) -> dict[str, Any]:
+    command = [sys.executable, "-P", "-m", "vivace.cli.probe", *words]  # -P: no module of the user's folder
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -45,7 +73,8 @@ def probe() -> Probe:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         raise ProbeError(lines[-1] if lines else f"it ended with status {done.returncode}")
-    return Probe(**json.loads(done.stdout))
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _measure() -> Probe:
@@ -67,5 +96,25 @@ def _measure() -> Probe:
     )
 
 
+def _measure_kernels() -> KernelProbe:
+    from vivace.kernels import native, native_speed
+
+    try:
+        found = native.find()
+    except native.NativeError as error:
+        return KernelProbe(native.PACKAGE, str(error), error.remedy)
+    speed = native_speed.measure(found)
+    levels = (
+        found.level,
+        *(level for level in found.ops.levels() if level != found.level and _passes(found.ops, level)),
+    )
+    return KernelProbe(str(found), levels=levels, **asdict(speed))
+
+
+def _passes(ops: Any, level: str) -> bool:
+    ops.set_level(level)
+    return not ops.self_test()
+
+
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measure())))
+    print(json.dumps(asdict(_measure_kernels() if sys.argv[1:] == ["kernels"] else _measure())))
