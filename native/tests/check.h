@@ -66,6 +66,9 @@ int failures();
 // One round of random cases of each family.
 void check_norm(const Kernels& kernels, Random& random);
 void check_cast(const Kernels& kernels, Random& random);
+void check_matmul(const Kernels& kernels, Random& random);
+void check_sample(const Kernels& kernels, Random& random);
+void check_topk(const Kernels& kernels, Random& random);
 
 // The pool, without kernels.
 void check_pool();

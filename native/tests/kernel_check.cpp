@@ -20,7 +20,8 @@ struct Family {
 
 const Family kFamilies[] = {
     {"norm", check_norm},
-    {"cast", check_cast},
+    {"cast", check_cast},     {"matmul", check_matmul},
+    {"sample", check_sample}, {"topk", check_topk},
 };
 
 void check_families(int rounds, uint64_t seed) {

@@ -1,0 +1,71 @@
+#include "weights.h"
+
+namespace vivace {
+namespace {
+
+constexpr double kFp4[8] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+
+// Value i of a row: `bits` bits of a stream whose first bit is the lowest of the first byte.
+uint32_t unpack(const uint8_t* row, int64_t i, int bits) {
+  uint32_t value = 0;
+  for (int b = 0; b < bits; b++) value |= static_cast<uint32_t>(row[(i * bits + b) / 8] >> ((i * bits + b) % 8) & 1) << b;
+  return value;
+}
+
+void fill_quantized(Matrix& m, Random& random, int64_t rows) {
+  const Weight& w = m.weight;
+  int64_t groups = w.k / w.group, row_bytes = w.k * w.bits / 8;
+  m.packed.resize(rows * row_bytes);
+  for (uint8_t& byte : m.packed) byte = static_cast<uint8_t>(random.between(0, 255));
+  for (int64_t g = 0; g < rows * groups; g++) {
+    if (w.format == Format::mxfp4) {
+      m.exponents.push_back(static_cast<uint8_t>(random.between(124, 129)));
+    } else {
+      m.scales.set(g, 0.1 + 0.05 * random.normal());
+      m.biases.set(g, -0.1 * (1 << (w.bits - 1)) + 0.05 * random.normal());
+    }
+  }
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = 0; i < w.k; i++) {
+      uint32_t q = unpack(m.packed.data() + r * row_bytes, i, w.bits);
+      int64_t g = r * groups + i / w.group;
+      m.values[r * w.k + i] = w.format == Format::mxfp4
+                                  ? (q & 8 ? -1 : 1) * std::ldexp(kFp4[q & 7], m.exponents[g] - 127)
+                                  : m.scales[g] * q + m.biases[g];
+    }
+}
+
+}  // namespace
+
+Format any_format(Random& random) { return static_cast<Format>(random.between(0, 2)); }
+
+int64_t any_columns(Random& random, Format format, int64_t most) {
+  return format == Format::dense ? random.between(1, most) : 128 * random.between(1, std::max<int64_t>(1, most / 128));
+}
+
+Matrix Matrix::random(Random& random, Format format, int64_t n, int64_t k, int64_t count) {
+  int64_t rows = n * count;
+  int32_t bits = format == Format::mxfp4 ? 4 : random.any({2, 3, 4, 5, 6, 8});
+  int32_t group = format == Format::mxfp4 ? 32 : random.any({32, 64, 128});
+  Type type = random.type();
+  int64_t groups = format == Format::affine ? rows * k / group : 0;
+  Matrix m{{},
+           format == Format::dense ? Array::normal(type, rows * k, random) : Array(type, 0, random),
+           Array(type, groups, random),
+           Array(type, groups, random),
+           {},
+           std::vector<double>(rows * k),
+           {nullptr, nullptr, nullptr, n, k, format, bits, group, type}};
+  if (format == Format::dense) {
+    for (int64_t i = 0; i < rows * k; i++) m.values[i] = m.dense[i];
+    m.weight.data = m.dense.data();
+  } else {
+    fill_quantized(m, random, rows);
+    m.weight.data = m.packed.data();
+    m.weight.scales = format == Format::mxfp4 ? static_cast<const void*>(m.exponents.data()) : m.scales.data();
+    m.weight.biases = m.biases.data();
+  }
+  return m;
+}
+
+}  // namespace vivace
