@@ -105,7 +105,7 @@ def _version() -> str:
     try:
         return metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:  # run from a developer's build folder
-        return "not installed"
+        return "(a build folder)"
 
 
 @cache
