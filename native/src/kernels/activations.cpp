@@ -85,19 +85,28 @@ void fill_row(const Rows& rows, const Activations& a, const Target& to, int64_t 
   round_row(x, a, to.codes + i * a.width, to.scale + i * a.blocks, to.sum + i * a.blocks);
 }
 
+// values[i][r] = element i of row first + r, transposed a square at a time.
+template <class T>
+void widen_strip(const Rows& rows, const Activations& a, int64_t first, int64_t height, float* values) {
+  for (int64_t r = 0; r < height; r += kLanes)
+    for (int64_t i = 0; i < a.width; i += kLanes) {
+      int64_t here = smaller<int64_t>(kLanes, height - r);
+      Ints square[kLanes] = {};
+      for (int64_t j = 0; j < here; j++)
+        square[j] = bits_of(load(row_of<T>(rows, first + r + j) + i, larger<int64_t>(0, a.k - i)));
+      transpose(square);
+      for (int j = 0; j < kLanes; j++) store(values + (i + j) * height + r, (Floats)square[j], here);
+    }
+}
+
 template <class T>
 void fill_strip(const Rows& rows, const Activations& a, const Target& to, int64_t strip) {
-  Scratch scratch;
   int64_t first = strip * a.height, height = smaller(a.height, a.m - first);
-  Target row{scratch.take<int8_t>(a.width), scratch.take<float>(a.width), scratch.take<float>(a.blocks),
-             scratch.take<float>(a.blocks)};
+  if (a.kind.exact) return widen_strip<T>(rows, a, first, height, to.values + first * a.width);
+  Scratch scratch;
+  Target row{scratch.take<int8_t>(a.width), nullptr, scratch.take<float>(a.blocks), scratch.take<float>(a.blocks)};
   for (int64_t i = 0; i < height; i++) {
     const T* x = row_of<T>(rows, first + i);
-    if (a.kind.exact) {
-      widen_row(x, a, row.values);
-      scatter(row.values, to.values + first * a.width + i, a.width, height);
-      continue;
-    }
     round_row(x, a, row.codes, row.scale, row.sum);
     scatter(row.codes, to.codes + first * a.width + 4 * i, a.width / 4, height);
     scatter(row.scale, to.scale + first * a.blocks + i, a.blocks, height);
@@ -121,9 +130,10 @@ void fill(const Rows& rows, const Activations& a, const Target& to) {
 }  // namespace
 
 Kind kind_of(const Weight& weight, bool exact) {
-  if (exact || weight.format == Format::dense) return {true, false, 64};
+  if (weight.format == Format::dense) return {true, false, 64, kFewRowsDense};
+  if (exact) return {true, false, 64, kFewRows};
   int block = weight.group == 32 ? 32 : 64;
-  return {false, weight.format == Format::affine && weight.bits == 4 && block == 64, block};
+  return {false, weight.format == Format::affine && weight.bits == 4 && block == 64, block, kFewRows};
 }
 
 Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, int strips) {
@@ -131,7 +141,7 @@ Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, int strips) {
   a.m = rows.m, a.k = rows.k, a.kind = kind;
   a.width = round_up(rows.k, kChunk);
   a.blocks = round_up(a.width / kind.block, 16);
-  bool many = strips < 0 ? rows.m > kFewRows : strips;
+  bool many = strips < 0 ? rows.m > kind.few : strips;
   if (many && rows.m > 0) a.height = ceil_div(rows.m, ceil_div(rows.m, kStrip));
   Target to{};
   if (kind.exact) {

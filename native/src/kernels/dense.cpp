@@ -1,121 +1,58 @@
-#include "kernels/dense.h"
-
+// Weights that are floats. Few rows are dot products: reading the weights is what takes time. For many, panels of
+// columns are transposed so that the inner loop multiplies a vector of columns by one number of a row.
 #include "kernels/dot.h"
-#include "kernels/gemm.h"
+#include "kernels/float_strips.h"
+#include "kernels/quantized_rows.h"
+#include "kernels/transpose.h"
 
 namespace vivace {
 namespace VIVACE_LEVEL {
 namespace {
 
-constexpr int64_t kFewRows = 16;      // up to which dot products beat panels: a panel costs a pass over the weights
-constexpr int64_t kRowBlock = 512;    // rows packed at a time
-constexpr int64_t kItemBytes = 65536;  // of weights that one item of a product with few rows reads
+constexpr int64_t kDepth = 512;  // of a panel: in the second cache, where all strips of x meet it
 
-// What a product needs besides its types.
-struct Job {
-  const float* bias;  // [n], or null
-  const Product* product;
-  const MatmulArgs* args;
-};
-
-template <class T>
-void widen_row(const T* x, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; i += kLanes) store(out + i, load(x + i, count - i), count - i);
+// panel[i][c] = element k + i of row column + c (the last again where there are no more), i below depth.
+template <class W>
+void pack_panel(const Weight& weight, int64_t column, int64_t k, int64_t depth, float* panel) {
+  for (int side = 0; side < kPanel; side += kLanes)
+    for (int64_t i = 0; i < depth; i += kLanes) {
+      Ints rows[kLanes];
+#pragma GCC unroll 16
+      for (int c = 0; c < kLanes; c++) {
+        const W* row = (const W*)weight.data + smaller(column + side + c, weight.n - 1) * weight.k + k + i;
+        rows[c] = bits_of(load(row, depth - i));
+      }
+      transpose(rows);
+      for (int c = 0; c < kLanes; c++) store_as(panel + (i + c) * kPanel + side, rows[c]);
+    }
 }
 
-// out[row, column...] = values + bias + add.
-template <class O>
-void finish_row(const Job& job, int64_t row, int64_t column, const float* values, int64_t count) {
-  const Product& p = *job.product;
-  const O* add = p.add ? (const O*)p.add + row * p.add_stride + column : nullptr;
-  O* out = (O*)p.out + row * p.out_stride + column;
-  for (int64_t i = 0; i < count; i += kLanes) {
-    Floats v = load(values + i, count - i);
-    if (job.bias) v += load(job.bias + column + i, count - i);
-    if (add) v += load(add + i, count - i);
-    store(out + i, v, count - i);
-  }
-}
-
-template <class W, class O>
-void few_rows(const Job& job) {
-  const MatmulArgs& a = *job.args;
-  const Weight& w = job.product->weight;
+template <class W>
+void multiply_panels(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   Scratch scratch;
-  const float* x = (const float*)a.x;
-  int64_t stride = a.stride;
-  if (a.type != Type::f32) {
-    float* wide = scratch.take<float>(a.m * w.k);
-    for (int64_t r = 0; r < a.m; r++)
-      VIVACE_DISPATCH(a.type, T, widen_row((const T*)a.x + r * a.stride, w.k, wide + r * w.k));
-    x = wide;
-    stride = w.k;
-  }
-  int64_t chunk = kItemBytes / larger<int64_t>(1, w.k * sizeof(W));
-  chunk = smaller<int64_t>(256, round_up(larger<int64_t>(1, chunk), kDotColumns));
-  parallel_for(ceil_div(w.n, chunk), [&](int64_t item) {
-    Scratch mine;
-    int64_t first = item * chunk, columns = smaller(chunk, w.n - first);
-    float* values = mine.take<float>(a.m * chunk);
-    dot_rows(x, stride, a.m, (const W*)w.data + first * w.k, columns, w.k, values, chunk);
-    for (int64_t r = 0; r < a.m; r++) finish_row<O>(job, r, first, values + r * chunk, columns);
-  });
-}
-
-// Rows [first, first + rows) of x as panels.
-const float* pack_rows(const MatmulArgs& a, int64_t k, int64_t first, int64_t rows, Scratch& scratch) {
-  int64_t panels = ceil_div(rows, kTileRows), length = round_up(k, kLanes) * kTileRows;
-  float* packed = scratch.take<float>(panels * length);
-  parallel_for(panels, [&](int64_t p) {
-    int64_t row = first + p * kTileRows, here = smaller<int64_t>(kTileRows, rows - p * kTileRows);
-    VIVACE_DISPATCH(a.type, T,
-                    pack_panel<kTileRows>((const T*)a.x + row * a.stride, a.stride, here, k, packed + p * length));
-  });
-  return packed;
-}
-
-template <class W, class O>
-void many_rows(const Job& job) {
-  const MatmulArgs& a = *job.args;
-  const Weight& w = job.product->weight;
-  const int64_t tiles = ceil_div(w.n, kTileColumns), length = round_up(w.k, kLanes) * kTileRows;
-  for (int64_t first = 0; first < a.m; first += kRowBlock) {
-    Scratch scratch;
-    int64_t rows = smaller(kRowBlock, a.m - first), panels = ceil_div(rows, kTileRows);
-    const float* packed = pack_rows(a, w.k, first, rows, scratch);
-    // Few columns for many threads: rows are shared out too, each part packing the columns again.
-    int64_t parts = smaller(ceil_div(rows, 64), ceil_div(3 * threads(), tiles)), share = ceil_div(panels, parts);
-    parallel_for(tiles * parts, [&](int64_t item) {
-      int64_t column = item / parts * kTileColumns, columns = smaller<int64_t>(kTileColumns, w.n - column);
-      int64_t begin = item % parts * share, count = smaller(share, panels - begin);
-      auto pack = [&](int64_t from, int64_t depth, float* panel) {
-        pack_panel<kTileColumns>((const W*)w.data + column * w.k + from, w.k, columns, depth, panel);
-      };
-      auto finish = [&](int64_t p, const float* tile) {
-        int64_t row = (begin + p) * kTileRows;
-        for (int64_t r = 0; r < smaller<int64_t>(kTileRows, rows - row); r++)
-          finish_row<O>(job, first + row + r, column, tile + r * kTileColumns, columns);
-      };
-      if (count > 0) multiply_panels(packed + begin * length, count, w.k, pack, finish);
-    });
+  float* panel = scratch.take<float>(kDepth * kPanel);
+  for (int64_t n = n0; n < n1; n += kPanel) {
+    for (int64_t i = 0; i < x.m; i++) std::memset(out + i * pitch + n - n0, 0, kPanel * sizeof(float));
+    for (int64_t k = 0; k < x.k; k += kDepth) {
+      int64_t depth = smaller(kDepth, x.k - k);
+      pack_panel<W>(weight, n, k, depth, panel);
+      for (int64_t first = 0; first < x.m; first += x.height) {
+        int64_t rows = smaller(x.height, x.m - first);
+        gemm_rows(rows, x.values + first * x.width + k * rows, panel, depth, out + first * pitch + n - n0, pitch);
+      }
+    }
   }
 }
 
 }  // namespace
 
-void dense_product(const MatmulArgs& a, const Product& p) {
-  if (a.m == 0 || p.weight.n == 0) return;
-  Scratch scratch;
-  float* bias = nullptr;
-  if (p.bias) {
-    bias = scratch.take<float>(p.weight.n);
-    VIVACE_DISPATCH(p.bias_type, B, widen_row((const B*)p.bias, p.weight.n, bias));
-  }
-  Job job{bias, &p, &a};
-  VIVACE_DISPATCH(p.weight.type, W, VIVACE_DISPATCH(a.out_type, O, {
-    if (a.m <= kFewRows) few_rows<W, O>(job);
-    else many_rows<W, O>(job);
-  }));
+void multiply_few_dense(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
+  VIVACE_DISPATCH(weight.type, W,
+                  dot_rows(x.values, x.width, x.m, (const W*)weight.data + n0 * weight.k, n1 - n0, weight.k, out, pitch));
+}
+
+void multiply_strips_dense(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
+  VIVACE_DISPATCH(weight.type, W, multiply_panels<W>(x, weight, n0, n1, out, pitch));
 }
 
 }  // namespace VIVACE_LEVEL

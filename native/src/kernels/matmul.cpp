@@ -1,5 +1,4 @@
 // Products of one x with several weights: one preparation of x for each kind, one wave of parallel work.
-#include "kernels/dense.h"
 #include "kernels/quantized.h"
 #include "kernels/quantized_rows.h"
 #include "kernels/scales.h"
@@ -55,30 +54,6 @@ Task task_of(const Product& product, const Activations& x, int64_t all_columns, 
   return {&product, &x, columns, ceil_div(product.weight.n, columns), most, ceil_div(strips, most), first_item};
 }
 
-// All products with quantized weights.
-void multiply_quantized(const MatmulArgs& a, int64_t all_columns) {
-  Scratch scratch;
-  Activations* ready = scratch.take<Activations>(a.count);
-  Task* tasks = scratch.take<Task>(a.count);
-  int64_t kinds = 0, count = 0, items = 0;
-  for (int32_t i = 0; i < a.count; i++) {
-    const Product& product = a.products[i];
-    if (product.weight.format == Format::dense || product.weight.n == 0) continue;
-    Kind kind = kind_of(product.weight, a.exact);
-    int64_t have = 0;
-    while (have < kinds && !(ready[have].kind == kind)) have++;
-    if (have == kinds) ready[kinds++] = prepare(scratch, {a.x, a.m, product.weight.k, a.stride, nullptr, a.type}, kind);
-    tasks[count] = task_of(product, ready[have], all_columns, items);
-    items += tasks[count].column_items * tasks[count].row_items;
-    count++;
-  }
-  parallel_for(items, [&](int64_t item) {
-    int64_t t = count - 1;
-    while (tasks[t].first_item > item) t--;
-    run(tasks[t], item - tasks[t].first_item, a.out_type);
-  });
-}
-
 }  // namespace
 
 int64_t row_bytes(const Weight& weight) {
@@ -95,7 +70,9 @@ int64_t columns_per_item(const Weight& weight, int64_t m, int64_t all_columns) {
 
 void multiply(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   if (x.m == 0 || n0 >= n1) return;
-  if (x.kind.exact) {
+  if (weight.format == Format::dense) {
+    (x.height ? multiply_strips_dense : multiply_few_dense)(x, weight, n0, n1, out, pitch);
+  } else if (x.kind.exact) {
     (x.height ? multiply_strips_exact : multiply_few_exact)(x, weight, n0, n1, out, pitch);
   } else {
     (x.height ? multiply_strips : multiply_few)(x, weight, n0, n1, out, pitch);
@@ -109,13 +86,27 @@ void finish(const Sums& sums, const Product& product, Type type, int64_t first_r
 void matmul(const MatmulArgs& a) {
   if (a.m == 0) return;
   int64_t all_columns = 0;
-  bool any = false;
+  for (int32_t i = 0; i < a.count; i++) all_columns += a.products[i].weight.n;
+  Scratch scratch;
+  Activations* ready = scratch.take<Activations>(a.count);
+  Task* tasks = scratch.take<Task>(a.count);
+  int64_t kinds = 0, count = 0, items = 0;
   for (int32_t i = 0; i < a.count; i++) {
-    all_columns += a.products[i].weight.n;
-    any = any || a.products[i].weight.format != Format::dense;
-    if (a.products[i].weight.format == Format::dense) dense_product(a, a.products[i]);
+    const Product& product = a.products[i];
+    if (product.weight.n == 0) continue;
+    Kind kind = kind_of(product.weight, a.exact);
+    int64_t have = 0;
+    while (have < kinds && !(ready[have].kind == kind)) have++;
+    if (have == kinds) ready[kinds++] = prepare(scratch, {a.x, a.m, product.weight.k, a.stride, nullptr, a.type}, kind);
+    tasks[count] = task_of(product, ready[have], all_columns, items);
+    items += tasks[count].column_items * tasks[count].row_items;
+    count++;
   }
-  if (any) multiply_quantized(a, all_columns);
+  parallel_for(items, [&](int64_t item) {
+    int64_t t = count - 1;
+    while (tasks[t].first_item > item) t--;
+    run(tasks[t], item - tasks[t].first_item, a.out_type);
+  });
 }
 
 }  // namespace VIVACE_LEVEL

@@ -23,8 +23,8 @@ constexpr int kStrip = 8;
 constexpr int kStrip = 4;
 #endif
 
-// At most so many rows are multiplied row by row, with the weights unpacked for each few of them.
-constexpr int kFewRows = 5;
+// At most so many rows are multiplied row by row: quantized weights are unpacked again for each few of them.
+constexpr int kFewRows = 5, kFewRowsDense = 16;
 
 // Rows of k elements, `stride` apart; with `index`, row i is the one at index[i].
 struct Rows {
@@ -39,9 +39,10 @@ struct Kind {
   bool exact;     // float32, else int8 with a scale for each `block`
   bool split;     // int8: the even elements of each chunk before the odd ones, as 4-bit weights unpack
   int32_t block;  // int8: 32 or 64
+  int32_t few;    // more rows than that become strips
 
   bool operator==(const Kind& other) const {
-    return exact == other.exact && split == other.split && block == other.block;
+    return exact == other.exact && split == other.split && block == other.block && few == other.few;
   }
 };
 Kind kind_of(const Weight& weight, bool exact);
