@@ -15,15 +15,18 @@ RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "numpy")
 
 
-def report(name: str, rows: list[dict[str, Any]], *, command: str, folder: Path = RESULTS) -> Path:
+def report(
+    name: str, rows: list[dict[str, Any]], *, command: str, folder: Path = RESULTS, facts: dict[str, Any] | None = None
+) -> Path:
     """Print the rows as a table and write them to `folder`/`name`.json with the machine's facts.
 
     Args:
         name: of the file, without extension.
         rows: column name → value; columns may differ between rows and keep their order of first appearance.
         command: how to run the benchmark again.
+        facts: what else the figures depend on.
     """
-    machine = machine_facts()
+    machine = machine_facts() | (facts or {})
     _print(name, rows, machine)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.json"

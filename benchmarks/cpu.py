@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import itertools
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,8 @@ from benchmarks._turns import Case, Figures, Rules, take_turns
 _NAME = "cpu"
 MODELS = ("qwen3-0.6b-4bit", "qwen3-0.6b-8bit", "qwen3-1.7b-4bit", "qwen3-1.7b-8bit", "qwen3.5-0.8b-4bit", EMBEDDED)
 MACHINES = ("quiet", "busy")
-_QUICK = {"models": [MODELS[0]], "prompts": [32, 512], "streams": [1, 8], "threads": [2], "machines": ["quiet"]}
-_QUICK_RULES = {"rounds": 1, "case_limit": 20.0, "no_stock": True}
+_QUICK = {"models": [MODELS[0]], "prompts": [32, 512], "streams": [1, 8], "machines": ["quiet"]}
+_QUICK_RULES = {"threads": [os.cpu_count() or 1], "rounds": 1, "case_limit": 20.0, "no_stock": True}
 _SERVER = f"{EMBEDDED}, whole server"
 
 
@@ -67,9 +68,11 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             gone: list[Figures] = []
             try:
                 for case in cases:
+                    print(case, file=sys.stderr, flush=True)
                     racing = [rival for rival in rivals if _takes_part(rival, case, options)]
+                    load = round(os.getloadavg()[0], 1)
                     figures = take_turns(case, racing, vocabulary_size(path), rules)
-                    yield from rows_of(case, [*figures, *gone])
+                    yield from (row | {"load": load} for row in rows_of(case, [*figures, *gone]))
                     failed = {found.name: found.note for found in figures if found.note}
                     rivals = [rival for rival in rivals if rival.name not in failed]
                     gone += [Figures(name, note=f"not run ({note} before)") for name, note in failed.items()]
@@ -126,6 +129,16 @@ def _through_the_server(path: Path, options: argparse.Namespace) -> Iterator[dic
             }
 
 
+def _llama_version(python: str) -> str:
+    """Of llama-cpp-python there; the program ends if it cannot be used."""
+    code = "import gguf, llama_cpp; print(llama_cpp.__version__)"
+    found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    if found.returncode:
+        reason = found.stderr.strip().rsplit("\n", 1)[-1]
+        sys.exit(f"{python} has no llama.cpp ({reason}). See docs/benchmarks.md, or measure without: --no-llama")
+    return found.stdout.strip()
+
+
 def _parser() -> argparse.ArgumentParser:
     cores = os.cpu_count() or 1
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vivace" / "benchmarks"
@@ -163,11 +176,13 @@ def main() -> None:
         results = last(_NAME, options.out)
         print(markdown(side_by_side(results["rows"]), results))
         return
+    facts = {} if options.no_llama else {"llama-cpp-python": _llama_version(options.llama_python)}
     rows = []
     for row in measure(options):
         rows.append(row)
         print(row, flush=True)
-    report(_NAME, rows, command=f"python -m benchmarks.cpu {' '.join(sys.argv[1:])}".strip(), folder=options.out)
+    command = f"python -m benchmarks.cpu {' '.join(sys.argv[1:])}".strip()
+    report(_NAME, rows, command=command, folder=options.out, facts=facts)
 
 
 if __name__ == "__main__":
