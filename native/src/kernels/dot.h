@@ -67,7 +67,7 @@ VIVACE_INLINE void dot_tile(const float* x, int64_t stride, const W* w, const W*
   }
 }
 
-// out[r][c] = x [rows, stride] times rows [0, columns) of w [.., k]. out has room for kDotColumns more columns.
+// out[r][c] = x [rows, stride] times rows [0, columns) of w [.., k].
 template <class W>
 VIVACE_INLINE void dot_rows(const float* x, int64_t stride, int64_t rows, const W* w, int64_t columns, int64_t k,
                             float* out, int64_t out_stride) {

@@ -9,14 +9,16 @@
 #include "kernels/norm.h"
 #include "kernels/sample.h"
 
-#define VIVACE_KERNELS(K)     \
-  K(norm, NormArgs)           \
-  K(cast, CastArgs)           \
-  K(matmul, MatmulArgs)       \
-  K(argmax, RowsArgs)         \
-  K(logsumexp, RowsArgs)      \
-  K(softmax, RowsArgs)        \
-  K(topk, TopKArgs)           \
+#define VIVACE_KERNELS(K)            \
+  K(norm, NormArgs)                  \
+  K(cast, CastArgs)                  \
+  K(matmul, MatmulArgs)              \
+  K(gather_matmul, GatherMatmulArgs) \
+  K(embed, EmbedArgs)                \
+  K(argmax, RowsArgs)                \
+  K(logsumexp, RowsArgs)             \
+  K(softmax, RowsArgs)               \
+  K(topk, TopKArgs)                  \
   K(attention, AttentionArgs)
 
 namespace vivace {

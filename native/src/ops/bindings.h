@@ -13,6 +13,7 @@ namespace nb = nanobind;
 
 void bind_norm(nb::module_& module);
 void bind_dense(nb::module_& module);
+void bind_gather(nb::module_& module);
 void bind_sample(nb::module_& module);
 void bind_quantized(nb::module_& module);
 void bind_attention(nb::module_& module);

@@ -15,6 +15,7 @@ NB_MODULE(_native, module) {
   module.def("set_threads", &vivace::set_threads, "count"_a, nanobind::call_guard<nanobind::gil_scoped_release>());
   vivace::bind_norm(module);
   vivace::bind_dense(module);
+  vivace::bind_gather(module);
   vivace::bind_sample(module);
   vivace::bind_quantized(module);
   vivace::bind_attention(module);
