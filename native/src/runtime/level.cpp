@@ -11,14 +11,10 @@
 
 namespace vivace {
 
-const Kernels& portable_kernels();
-#if defined(__x86_64__)
-const Kernels& vnni_kernels();
-const Kernels& avx512_kernels();
-const Kernels& avx2_kernels();
-#elif defined(__aarch64__)
-const Kernels& dotprod_kernels();
-#endif
+// CMake says which levels were compiled, the best first: VIVACE_LEVELS is X(vnni) X(avx512) ….
+#define X(name) const Kernels& name##_kernels();
+VIVACE_LEVELS
+#undef X
 
 namespace {
 
@@ -29,33 +25,27 @@ struct Level {
 };
 
 #if defined(__x86_64__)
-bool has_avx2() {
+[[maybe_unused]] bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
          __builtin_cpu_supports("bmi2");
 }
-bool has_avx512() {
+[[maybe_unused]] bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
-bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
+[[maybe_unused]] bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 #elif defined(__aarch64__)
-bool has_dotprod() {
+[[maybe_unused]] bool has_dotprod() {
   unsigned long have = getauxval(AT_HWCAP);
   return (have & HWCAP_ASIMDDP) && (have & HWCAP_FPHP) && (have & HWCAP_ASIMDHP);
 }
 #endif
-bool always() { return true; }
+bool has_portable() { return true; }
 
-// The best first.
 const Level kLevels[] = {
-#if defined(__x86_64__)
-    {"vnni", vnni_kernels, has_vnni},
-    {"avx512", avx512_kernels, has_avx512},
-    {"avx2", avx2_kernels, has_avx2},
-#elif defined(__aarch64__)
-    {"dotprod", dotprod_kernels, has_dotprod},
-#endif
-    {"portable", portable_kernels, always},
+#define X(name) {#name, name##_kernels, has_##name},
+    VIVACE_LEVELS
+#undef X
 };
 
 const Level& find(const std::string& name) {
