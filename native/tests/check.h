@@ -69,6 +69,7 @@ void check_cast(const Kernels& kernels, Random& random);
 void check_matmul(const Kernels& kernels, Random& random);
 void check_sample(const Kernels& kernels, Random& random);
 void check_topk(const Kernels& kernels, Random& random);
+void check_attention(const Kernels& kernels, Random& random);
 
 // The pool, without kernels.
 void check_pool();

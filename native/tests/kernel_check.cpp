@@ -19,9 +19,8 @@ struct Family {
 };
 
 const Family kFamilies[] = {
-    {"norm", check_norm},
-    {"cast", check_cast},     {"matmul", check_matmul},
-    {"sample", check_sample}, {"topk", check_topk},
+    {"norm", check_norm},     {"cast", check_cast}, {"matmul", check_matmul},
+    {"sample", check_sample}, {"topk", check_topk}, {"attention", check_attention},
 };
 
 void check_families(int rounds, uint64_t seed) {
