@@ -131,7 +131,7 @@ void fill(const Rows& rows, const Activations& a, const Target& to) {
 
 Kind kind_of(const Weight& weight, bool exact) {
   if (weight.format == Format::dense) return {true, false, 64, kFewRowsDense};
-  if (exact) return {true, false, 64, kFewRows};
+  if (exact) return {true, false, 64, kFewRowsExact};
   int block = weight.group == 32 ? 32 : 64;
   return {false, weight.format == Format::affine && weight.bits == 4 && block == 64, block, kFewRows};
 }
@@ -142,7 +142,7 @@ Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, int strips) {
   a.width = round_up(rows.k, kChunk);
   a.blocks = round_up(a.width / kind.block, 16);
   bool many = strips < 0 ? rows.m > kind.few : strips;
-  if (many && rows.m > 0) a.height = ceil_div(rows.m, ceil_div(rows.m, kStrip));
+  if (many && rows.m > 0) a.height = rows.m <= kTallest ? rows.m : ceil_div(rows.m, ceil_div(rows.m, kStrip));
   Target to{};
   if (kind.exact) {
     a.values = to.values = scratch.take<float>(a.m * a.width);

@@ -32,7 +32,7 @@ void gemm_strip(const float* a, const float* b, int64_t k, float* c, int64_t pit
   }
 }
 
-template <int height = kStrip>
+template <int height = kTallest>
 void gemm_rows(int64_t rows, const float* a, const float* b, int64_t k, float* c, int64_t pitch) {
   if (rows == height) return gemm_strip<height>(a, b, k, c, pitch);
   if constexpr (height > 1) gemm_rows<height - 1>(rows, a, b, k, c, pitch);

@@ -14,17 +14,16 @@ namespace VIVACE_LEVEL {
 
 constexpr int kPanel = 2 * kLanes;  // columns of a tile
 constexpr int kChunk = 64;          // weights that are unpacked together
-// Rows of a strip: what the registers of a tile hold (with kPanel columns).
-#if defined(__AVX512F__)
-constexpr int kStrip = 12;
-#elif defined(__aarch64__)
-constexpr int kStrip = 8;
+// Rows of a strip, and of a single one: so many sums, with kPanel columns, that the registers hold them and that the work
+// at the end of a block still overlaps with the next block (on Zen 5 12 rows are 10 % slower than 6).
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kStrip = 6, kTallest = 8;
 #else
-constexpr int kStrip = 4;
+constexpr int kStrip = 4, kTallest = 4;
 #endif
 
 // At most so many rows are multiplied row by row: quantized weights are unpacked again for each few of them.
-constexpr int kFewRows = 5, kFewRowsDense = 16;
+constexpr int kFewRows = 2, kFewRowsExact = 5, kFewRowsDense = 16;
 
 // Rows of k elements, `stride` apart; with `index`, row i is the one at index[i].
 struct Rows {

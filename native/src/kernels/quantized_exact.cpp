@@ -82,7 +82,7 @@ void multiply_rows(const Activations& x, const Weight& weight, int64_t n0, int64
 template <class L>
 void expand_tile(const Tile& tile, float* panel) {
   for (int64_t quad = 0; quad < tile.depth / 4; quad++) {
-    int64_t block = quad * 4 / L::block;
+    int64_t block = (tile.k + quad * 4) / L::block;
     for (int side = 0; side < kPanel; side += kLanes) {
       Ints codes = load_as<Ints>(tile.codes + (quad * kPanel + side) * 4);
       Floats scale = load(tile.scale + block * kPanel + side), bias = load(tile.bias + block * kPanel + side);
@@ -95,7 +95,7 @@ void expand_tile(const Tile& tile, float* panel) {
 template <class L>
 void multiply_panels(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   Scratch scratch;
-  Tile tile = take_tile(scratch);
+  Tile tile = take_tile(scratch, weight);
   float* panel = scratch.take<float>(kTileDepth * kPanel);
   for (int64_t n = n0; n < n1; n += kPanel) {
     for (int64_t i = 0; i < x.m; i++) std::memset(out + i * pitch + n - n0, 0, kPanel * sizeof(float));

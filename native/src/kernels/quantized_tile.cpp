@@ -18,6 +18,7 @@ template <class L, int height>
 void sweep(const Tile& tile, const int8_t* x, const float* x_scale, const float* x_sum, float* out, int64_t pitch) {
   constexpr int quads = L::block / 4;
   const uint8_t* w = tile.codes;
+  const int64_t first = tile.k / L::block;
   for (int64_t block = 0; block < tile.depth / L::block; block++) {
     Ints dots[height][2] = {};
     for (int quad = 0; quad < quads; quad++, w += 4 * kPanel, x += 4 * height) {
@@ -29,7 +30,7 @@ void sweep(const Tile& tile, const int8_t* x, const float* x_scale, const float*
         dots[i][1] = dot_codes<L::code>(dots[i][1], right, four);
       }
     }
-    const float *scale = tile.scale + block * kPanel, *bias = tile.bias + block * kPanel;
+    const float *scale = tile.scale + (first + block) * kPanel, *bias = tile.bias + (first + block) * kPanel;
     Floats scales[2] = {load(scale), load(scale + kLanes)}, biases[2] = {load(bias), load(bias + kLanes)};
 #pragma GCC unroll 16
     for (int i = 0; i < height; i++) {
@@ -44,26 +45,25 @@ void sweep(const Tile& tile, const int8_t* x, const float* x_scale, const float*
   }
 }
 
-template <class L, int height = kStrip>
-VIVACE_INLINE void sweep_rows(int64_t rows, const Tile& tile, const Activations& x, int64_t first, int64_t k, float* out,
-                              int64_t pitch) {
+template <class L, int height = kTallest>
+VIVACE_INLINE void sweep_rows(int64_t rows, const Tile& tile, const Activations& x, int64_t first, float* out, int64_t pitch) {
   if (rows == height) {
-    int64_t block = first * x.blocks + k / L::block * height;
-    return sweep<L, height>(tile, x.codes + first * x.width + k * height, x.scale + block, x.sum + block, out, pitch);
+    int64_t block = first * x.blocks + tile.k / L::block * height;
+    return sweep<L, height>(tile, x.codes + first * x.width + tile.k * height, x.scale + block, x.sum + block, out, pitch);
   }
-  if constexpr (height > 1) sweep_rows<L, height - 1>(rows, tile, x, first, k, out, pitch);
+  if constexpr (height > 1) sweep_rows<L, height - 1>(rows, tile, x, first, out, pitch);
 }
 
 template <class L>
 void multiply_tiles(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   Scratch scratch;
-  Tile tile = take_tile(scratch);
+  Tile tile = take_tile(scratch, weight);
   for (int64_t n = n0; n < n1; n += kPanel) {
     for (int64_t i = 0; i < x.m; i++) std::memset(out + i * pitch + n - n0, 0, kPanel * sizeof(float));
     for (int64_t k = 0; k < x.k; k += kTileDepth) {
       pack_tile<L>(weight, n, k, tile);
       for (int64_t first = 0; first < x.m; first += x.height)
-        sweep_rows<L>(smaller(x.height, x.m - first), tile, x, first, k, out + first * pitch + n - n0, pitch);
+        sweep_rows<L>(smaller(x.height, x.m - first), tile, x, first, out + first * pitch + n - n0, pitch);
     }
   }
 }
