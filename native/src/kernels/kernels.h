@@ -4,9 +4,14 @@
 // elements. Callers have checked shapes and types: a kernel throws nothing but std::bad_alloc of Scratch, and allocates
 // nowhere else.
 #pragma once
+#include "kernels/activate.h"
 #include "kernels/attention.h"
+#include "kernels/conv.h"
+#include "kernels/gated_delta.h"
+#include "kernels/gated_norm.h"
 #include "kernels/matmul.h"
 #include "kernels/norm.h"
+#include "kernels/rope.h"
 #include "kernels/sample.h"
 
 #define VIVACE_KERNELS(K)            \
@@ -19,7 +24,13 @@
   K(logsumexp, RowsArgs)             \
   K(softmax, RowsArgs)               \
   K(topk, TopKArgs)                  \
-  K(attention, AttentionArgs)
+  K(attention, AttentionArgs)        \
+  K(activate, ActivateArgs)          \
+  K(add, AddArgs)                    \
+  K(rope, RopeArgs)                  \
+  K(conv, ConvArgs)                  \
+  K(gated_delta, GatedDeltaArgs)     \
+  K(gated_norm, GatedNormArgs)
 
 namespace vivace {
 

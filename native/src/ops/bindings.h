@@ -17,5 +17,9 @@ void bind_gather(nb::module_& module);
 void bind_sample(nb::module_& module);
 void bind_quantized(nb::module_& module);
 void bind_attention(nb::module_& module);
+void bind_activate(nb::module_& module);
+void bind_rope(nb::module_& module);
+void bind_conv(nb::module_& module);
+void bind_gated_delta(nb::module_& module);
 
 }  // namespace vivace

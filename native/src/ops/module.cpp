@@ -19,4 +19,8 @@ NB_MODULE(_native, module) {
   vivace::bind_sample(module);
   vivace::bind_quantized(module);
   vivace::bind_attention(module);
+  vivace::bind_activate(module);
+  vivace::bind_rope(module);
+  vivace::bind_conv(module);
+  vivace::bind_gated_delta(module);
 }

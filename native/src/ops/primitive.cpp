@@ -57,6 +57,31 @@ mx::array Op::dense(const mx::array& input) {
   return copy;
 }
 
+mx::array Op::last_axis_dense(const mx::array& input) {
+  return input.ndim() > 0 && (input.strides(-1) == 1 || input.shape(-1) == 1) ? input : dense(input);
+}
+
+std::pair<mx::array, int64_t> Op::rows(const mx::array& input) {
+  int64_t length = input.ndim() ? input.shape(-1) : 1, stride = -1, expected = 0;
+  bool regular = input.ndim() == 0 || input.strides(-1) == 1 || length == 1;
+  for (int axis = static_cast<int>(input.ndim()) - 2; axis >= 0; axis--) {
+    if (input.shape(axis) == 1) continue;
+    if (stride < 0) stride = expected = input.strides(axis);
+    regular = regular && input.strides(axis) == expected;
+    expected *= input.shape(axis);
+  }
+  if (!regular) return {dense(input), length};
+  return {input, stride < 0 ? length : stride};
+}
+
+void Op::overwrite(const mx::array& input, mx::array& output) {
+  if (input.is_donatable() && input.flags().row_contiguous && input.itemsize() == output.itemsize()) {
+    output.copy_shared_buffer(input);
+  } else {
+    allocate(output);
+  }
+}
+
 void Op::reuse(const mx::array& input, mx::array& output) {
   if (input.is_donatable() && input.flags().row_contiguous) {
     output.copy_shared_buffer(input);

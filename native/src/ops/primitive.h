@@ -33,7 +33,13 @@ class Op : public mx::Primitive {
  protected:
   // The input itself if its elements lie in order without gaps, else a copy of it that is made before the work runs.
   mx::array dense(const mx::array& input);
+  // The same where it is enough that the last axis lies together.
+  mx::array last_axis_dense(const mx::array& input);
+  // The same where all rows (of the last axis) must be at one distance, which is the second result.
+  std::pair<mx::array, int64_t> rows(const mx::array& input);
   static void allocate(mx::array& output);
+  // Gives `output` the memory of `input`, of the same size, if nothing else needs it, else memory of its own.
+  static void overwrite(const mx::array& input, mx::array& output);
   // Lets `output` have the memory of `input`: in place when nothing else refers to it, else a copy made before the work.
   void reuse(const mx::array& input, mx::array& output);
 
