@@ -68,6 +68,7 @@ class Tokens {
   void read(int64_t row, int64_t head, int64_t begin, int64_t count) {
     read_scalars(row, head, begin, count);
     for (int64_t t = 0; t < count; t++) {
+      if (begin + count + t < a_.tokens) prefetch_rows(row, head, begin + count + t);
       if (present(row, begin + t)) {
         read_rows(row, head, begin + t, t);
       } else {
@@ -126,6 +127,20 @@ class Tokens {
     } else {
       fill(decay_ + t * keys, keys, broadcast(gate_[t]));
     }
+  }
+
+  // Rows of one head lie too far apart for the processor to see them coming. Inline always: GCC drops calls of functions
+  // that do nothing but prefetch.
+  inline __attribute__((always_inline)) void prefetch_rows(int64_t row, int64_t head, int64_t token) const {
+    int64_t key_head = head / (a_.heads / a_.key_heads);
+    prefetch_row(a_.q, offset_of(a_.q, row, token, key_head), a_.key_dim);
+    prefetch_row(a_.k, offset_of(a_.k, row, token, key_head), a_.key_dim);
+    prefetch_row(a_.v, offset_of(a_.v, row, token, head), a_.dim);
+  }
+
+  VIVACE_INLINE void prefetch_row(const Heads& x, int64_t offset, int64_t n) {
+    const char *begin = (const char*)x.data + offset * size_of(x.type), *end = begin + n * size_of(x.type);
+    for (; begin < end; begin += 64) prefetch(begin);
   }
 
   void read_channels(int64_t offset, int64_t head, float* to) const {
