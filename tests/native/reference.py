@@ -25,3 +25,9 @@ def largest_error(result: mx.array, truth: NDArray[Any]) -> float:
     """Largest absolute error over the root mean square of the truth."""
     scale = float(np.sqrt(np.mean(truth**2))) or 1.0
     return float(np.max(np.abs(float64(result) - truth), initial=0.0)) / scale
+
+
+def error_of_largest(result: mx.array, truth: NDArray[Any]) -> float:
+    """Largest absolute error over the largest number of the truth: for results of very different size."""
+    scale = float(np.max(np.abs(truth), initial=0.0)) or 1.0
+    return float(np.max(np.abs(float64(result) - truth), initial=0.0)) / scale
