@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels/shuffle.h"
+#include "kernels/pairs.h"
 
 namespace vivace {
 namespace VIVACE_LEVEL {

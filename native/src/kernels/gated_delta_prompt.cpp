@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "kernels/gated_delta_inputs.h"
-#include "kernels/shuffle.h"
 
 namespace vivace {
 namespace VIVACE_LEVEL {
@@ -42,7 +41,7 @@ struct Chunk {
 void prepare(const Tokens& tokens, int64_t t, Chunk& chunk) {
   Floats recalled[kChunk][kChunk] = {}, read[kChunk][kChunk] = {};
   for (int64_t i = 0; i < tokens.keys; i += kLanes) {
-    Floats row[kRow] = {}, since_start = broadcast(1.0f);
+    Floats squares[kRow / kLanes][kLanes] = {}, *row = squares[0], since_start = broadcast(1.0f);
 #pragma GCC unroll 4
     for (int to = 0; to < kChunk; to++) {
       Floats decay = load(tokens.decay(t + to) + i), k = load(tokens.k(t + to) + i), q = load(tokens.q(t + to) + i);
@@ -59,9 +58,10 @@ void prepare(const Tokens& tokens, int64_t t, Chunk& chunk) {
       read[to][to] = fma(k, q, read[to][to]);
     }
     row[kDecay] = since_start;
-    for (int part = 0; part < kRow; part += kLanes) {
-      transpose(row + part);
-      for (int lane = 0; lane < kLanes; lane++) store(chunk.rows + (i + lane) * kRow + part, row[part + lane]);
+    for (int part = 0; part < kRow / kLanes; part++) {
+      transpose(squares[part]);
+      for (int lane = 0; lane < kLanes; lane++)
+        store(chunk.rows + (i + lane) * kRow + part * kLanes, squares[part][lane]);
     }
   }
   for (int to = 0; to < kChunk; to++) {

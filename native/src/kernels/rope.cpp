@@ -1,6 +1,6 @@
 #include "kernels/rope.h"
 
-#include "kernels/shuffle.h"
+#include "kernels/pairs.h"
 #include "kernels/sincos.h"
 
 namespace vivace {
@@ -23,14 +23,11 @@ void turn(const RopeArgs& a, int64_t position, Angles& to) {
     sine *= a.factor;
     cosine *= a.factor;
     if (a.traditional) {
-      Floats low, high;
       int64_t n = a.dims - 2 * i, rest = larger<int64_t>(0, n - kLanes);
-      interleave(cosine, cosine, low, high);
-      store(to.cosine + 2 * i, low, n);
-      store(to.cosine + 2 * i + kLanes, high, rest);
-      interleave(-sine, sine, low, high);
-      store(to.sine + 2 * i, low, n);
-      store(to.sine + 2 * i + kLanes, high, rest);
+      store(to.cosine + 2 * i, zip_low(cosine, cosine), n);
+      store(to.cosine + 2 * i + kLanes, zip_high(cosine, cosine), rest);
+      store(to.sine + 2 * i, zip_low(-sine, sine), n);
+      store(to.sine + 2 * i + kLanes, zip_high(-sine, sine), rest);
     } else {
       store(to.cosine + i, cosine, half - i);
       store(to.sine + i, sine, half - i);
