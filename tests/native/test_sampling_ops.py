@@ -81,7 +81,7 @@ def test_nan_and_infinity_mean_what_they_mean_to_stock(level: str, length: int, 
         row[at : at + len(special)] = special
         x = mx.array(row)[None]
         assert vivace_cpu.argmax(x).item() == mx.argmax(x, axis=-1).item()
-        assert np.allclose(vivace_cpu.logsumexp(x), mx.logsumexp(x, axis=-1), equal_nan=True)
+        assert np.allclose(vivace_cpu.logsumexp(x), mx.logsumexp(x, axis=-1), atol=1e-5, equal_nan=True)
         assert np.allclose(vivace_cpu.softmax(x), mx.softmax(x, axis=-1), rtol=1e-4, equal_nan=True)
         values, indices = vivace_cpu.topk(x, 3)
         first = np.nan_to_num(row, nan=np.finfo(np.float32).max, posinf=1e38, neginf=-1e38)
@@ -105,7 +105,7 @@ def test_zeros_of_both_signs_are_equal(level: str) -> None:
 
 
 def test_views_and_leading_axes(level: str) -> None:
-    whole = mx.random.normal((3, 5, 70))
+    whole = mx.random.normal((3, 5, 70), key=mx.random.key(1))
     for x in (
         whole,
         whole[:, -1],
@@ -116,7 +116,7 @@ def test_views_and_leading_axes(level: str) -> None:
     ):
         exact = mx.contiguous(x)
         assert vivace_cpu.argmax(x).tolist() == mx.argmax(exact, axis=-1).tolist()
-        assert mx.allclose(vivace_cpu.logsumexp(x), mx.logsumexp(exact, axis=-1))
+        assert mx.allclose(vivace_cpu.logsumexp(x), mx.logsumexp(exact, axis=-1), atol=1e-5)
         assert mx.allclose(vivace_cpu.softmax(x), mx.softmax(exact, axis=-1))
         assert vivace_cpu.topk(x, 2)[1].shape == (*x.shape[:-1], 2)
 
