@@ -79,7 +79,7 @@ def mlx_lm_run(model: Any, prompts: list[list[int]], tokens: int) -> dict[str, f
 def measure(options: argparse.Namespace, device: Device) -> list[dict[str, Any]]:
     dtype = getattr(mx, options.dtype)
     model = random_model(options.shape, dtype, options.bits)
-    install_seams(model, device.streams)
+    install_seams(model, device.means)
     engine = Engine(LoadedModel(model, options.dtype, 0), options.chunk)
     vocab = engine.loop.limits.vocab_size
     rows = []

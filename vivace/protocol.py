@@ -49,7 +49,8 @@ class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
     prefill_chunk: int = 0  # tokens; 0: by device
     prefill_budget_ms: float = 50.0  # of one prefill chunk while others decode
     dtype: str = "auto"  # float32, bfloat16, float16, or auto: float32 on a CPU, the checkpoint's elsewhere
-    threads: int = 0  # for dense products on a CPU; 0: by cores
+    threads: int = 0  # of products on a CPU; 0: by cores
+    activations: Literal["int8", "float32"] = "int8"  # what quantized weights meet on a CPU with native kernels
     log_level: str = "info"
 
 

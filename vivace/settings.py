@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     prefill_chunk: int = Field(default=0, ge=0, description="tokens prefilled in one go; 0: by device")
     prefill_budget_ms: float = Field(default=50.0, gt=0, description="time of one prefill chunk while others decode")
     threads: int = Field(default=0, ge=0, description="CPU threads of matrix products; 0: by cores")
+    activations: Literal["int8", "float32"] = Field(
+        default="int8", description="what quantized weights are multiplied with on a CPU: int8 or float32"
+    )
+    cpu_level: str = Field(default="", description="instruction set of the CPU kernels; empty: the best; off: none")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="float32, bfloat16, float16 or auto"
     )

@@ -23,12 +23,12 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         LoadError: the checkpoint cannot be served; the message says why.
     """
     started = monotonic()
-    device = prepare(request.threads)
+    device = prepare(request.threads, request.activations == "float32")
 
     def report(loaded: float) -> None:
         emit([Loading(0.9 * loaded, "reading weights")])
 
-    model = load(Path(request.model), request.dtype, report, device.streams)
+    model = load(Path(request.model), request.dtype, report, device.means)
     emit([Loading(0.9, "first forward")])
     try:
         runner, found = probe(model)

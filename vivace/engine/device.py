@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import mlx.core as mx
 import psutil
 
-from vivace.engine.seams import on_cpu
+from vivace.engine.native.layers import Kernels
+from vivace.engine.seams import STOCK, Means, on_cpu
 from vivace.kernels import blas
 from vivace.kernels.memory import keep_freed_memory
+from vivace.kernels.native import load
 from vivace.kernels.threads import division, usable_cores
 
 log = logging.getLogger("vivace.engine")
@@ -22,31 +24,52 @@ FREED_BUFFERS = 512 * 1024 * 1024  # bytes of freed arrays that MLX may keep for
 class Device:
     """`name` for people; `blas`: what computes dense products. `max_batch`, `chunk`: what suits the device.
 
-    `streams`: MLX streams that share dense layers.
+    `means`: what computes models where that is a CPU.
     """
 
     name: str
     blas: str
     max_batch: int
     chunk: int
-    streams: int = 1
+    means: Means = STOCK
 
 
-def prepare(threads: int) -> Device:
-    """Make the default device ready before anything is computed. `threads`: of dense products on a CPU, 0: by cores."""
-    streams, blas_threads = division(threads, usable_cores())
-    library = blas.install(blas_threads)
-    log.info("BLAS: %s", library)
+def prepare(threads: int, exact: bool = False) -> Device:
+    """Make the default device ready before anything is computed.
+
+    Args:
+        threads: of products on a CPU; 0: by cores.
+        exact: quantized weights meet float32 activations there, not int8 ones.
+    """
     mx.set_cache_limit(FREED_BUFFERS)
     if on_cpu():
-        keep_freed_memory()
-        _check_compiler()
-        return Device(f"CPU ({platform.machine()})", str(library), max_batch=16, chunk=512, streams=streams)
+        return _prepare_cpu(threads, exact)
+    library = _install_blas(0)
     facts = mx.device_info()
     wired = facts.get("max_recommended_working_set_size")
     if wired:
         mx.set_wired_limit(int(wired))
-    return Device(str(facts.get("device_name", mx.default_device())), str(library), max_batch=64, chunk=2048)
+    return Device(str(facts.get("device_name", mx.default_device())), library, max_batch=64, chunk=2048)
+
+
+def _prepare_cpu(threads: int, exact: bool) -> Device:
+    keep_freed_memory()
+    _check_compiler()
+    native = load(threads)
+    if native is None:
+        streams, blas_threads = division(threads, usable_cores())
+        library, means = _install_blas(blas_threads), Means(streams=streams)
+        name = f"CPU ({platform.machine()})"
+    else:
+        library, means = _install_blas(1), Means(Kernels(native.ops, exact))
+        name = f"CPU ({platform.machine()}, {native.level}, {native.threads} threads)"
+    return Device(name, library, max_batch=16, chunk=512, means=means)
+
+
+def _install_blas(threads: int) -> str:
+    library = blas.install(threads)
+    log.info("BLAS: %s", library)
+    return str(library)
 
 
 def free_bytes() -> int:

@@ -18,7 +18,9 @@ from mlx_lm import utils as mlx_utils
 from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt_cache
 
 from vivace.engine.cache.slab import SLACK, Slab
-from vivace.engine.seams import install_seams, on_cpu
+from vivace.engine.native.blocks import fuse
+from vivace.engine.native.layers import KEEPS_DTYPE, knows
+from vivace.engine.seams import STOCK, Means, install_seams, on_cpu
 from vivace.engine.sizing import CacheCost, dequantizes
 
 _DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
@@ -35,16 +37,17 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory. `vocab_size` is the width of its logits, which may exceed the tokenizer's vocabulary."""
+    """A model in memory. `dtype`: of its activations; `cache_dtype`: of keys and values, None for the same."""
 
     model: nn.Module
     dtype: str
     weight_bytes: int
     notes: list[str] = field(default_factory=list)
+    cache_dtype: mx.Dtype | None = None
 
     def make_caches(self, reserve: int) -> list[Any]:
         """Empty layer caches of one sequence that will surely hold `reserve` tokens."""
-        return [_our_cache(cache, reserve) for cache in make_prompt_cache(self.model)]
+        return [_our_cache(cache, reserve, self.cache_dtype) for cache in make_prompt_cache(self.model)]
 
     def forward(self, tokens: mx.array, caches: list[Any]) -> mx.array:
         """Logits `[B, T, V]` of `tokens` `[B, T]`."""
@@ -52,11 +55,12 @@ class LoadedModel:
         return logits
 
 
-def load(path: Path, dtype: str, report: Callable[[float], None], streams: int = 1) -> LoadedModel:
+def load(path: Path, dtype: str, report: Callable[[float], None], means: Means = STOCK) -> LoadedModel:
     """Load a checkpoint in mlx-lm's format or as plain Hugging Face safetensors.
 
-    `dtype` "auto" is float32 on a CPU, where half precision is 10 to 20 times slower, and the checkpoint's elsewhere.
-    `report` gets the loaded fraction, 0 to 1. `streams`: see `install_seams`.
+    `dtype` "auto" is float32 on a CPU, where MLX computes half precision 10 to 20 times slower, and the checkpoint's
+    elsewhere; with native kernels the weights of layers stay as they are, and keys and values become float16.
+    `report` gets the loaded fraction, 0 to 1.
 
     Raises:
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
@@ -67,14 +71,28 @@ def load(path: Path, dtype: str, report: Callable[[float], None], streams: int =
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
-    if on_cpu():
+    if on_cpu() and not (means.kernels and knows(model)):
         notes += _dequantize_if_it_fits(model)
-    if target is not None:
+    if means.kernels:
+        _cast_what_is_no_matrix(model, target or mx.float32)
+    elif target is not None:
         model.set_dtype(target)
-    install_seams(model, streams)
+    install_seams(model, means)
     model.eval()
     weight_bytes = _materialise(model, report)
-    return LoadedModel(model, _name_of(model), weight_bytes, notes)
+    name = str(target).removeprefix("mlx.core.") if means.kernels else _name_of(model)
+    if means.kernels:
+        fuse(model, means.kernels)
+    cache_dtype = mx.float16 if means.kernels and dtype == "auto" else None
+    return LoadedModel(model, name, weight_bytes, notes, cache_dtype)
+
+
+def _cast_what_is_no_matrix(model: nn.Module, dtype: mx.Dtype) -> None:
+    """Norms, biases and the like get the dtype of the activations; the kernels read matrices of any."""
+    for module in (m for _, m in model.named_modules() if type(m) not in KEEPS_DTYPE):
+        for name, value in module.items():
+            if isinstance(value, mx.array) and not name.startswith("_") and mx.issubdtype(value.dtype, mx.floating):
+                module[name] = value.astype(dtype)
 
 
 def caches_in(cache: Any) -> list[Any]:
@@ -104,14 +122,14 @@ def cost_of(caches: list[Any]) -> CacheCost:
     return cost
 
 
-def _our_cache(cache: Any, reserve: int) -> Any:
+def _our_cache(cache: Any, reserve: int, dtype: mx.Dtype | None) -> Any:
     """Slabs for the kinds that they can stand for; other caches stay mlx-lm's."""
     if isinstance(cache, CacheList):
-        return CacheList(*(_our_cache(part, reserve) for part in cache.caches))
+        return CacheList(*(_our_cache(part, reserve, dtype) for part in cache.caches))
     if type(cache) is KVCache:
-        slab = Slab()
+        slab = Slab(dtype=dtype)
     elif type(cache) is RotatingKVCache and cache.keep == 0:
-        slab = Slab(window=cache.max_size)
+        slab = Slab(window=cache.max_size, dtype=dtype)
     else:
         return cache
     slab.reserve(reserve)

@@ -260,6 +260,7 @@ def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
         prefill_chunk=settings.prefill_chunk,
         prefill_budget_ms=settings.prefill_budget_ms,
         threads=settings.threads,
+        activations=settings.activations,
         dtype=settings.dtype,
         log_level=settings.log_level,
     )

@@ -33,6 +33,7 @@ template <class T, class W, class O>
 void norm_row(const NormArgs& a, int64_t row) {
   const T* x = (const T*)a.x + row * a.stride;
   const W *weight = (const W*)a.weight, *bias = (const W*)a.bias;
+  const O* add = a.add ? (const O*)a.add + row * a.dim : nullptr;
   O* out = (O*)a.out + row * a.dim;
   float mean = a.center ? mean_of(x, a.dim) : 0.0f;
   float factor = a.scale / std::sqrt(squares_of(x, a.dim, mean) / a.dim + a.eps);
@@ -41,6 +42,7 @@ void norm_row(const NormArgs& a, int64_t row) {
     Floats v = (load(x + i, n) - mean) * factor;
     if (weight) v *= load(weight + i, n) + a.offset;
     if (bias) v += load(bias + i, n);
+    if (add) v += load(add + i, n);
     store(out + i, v, n);
   }
 }

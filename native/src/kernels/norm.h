@@ -9,6 +9,7 @@ struct NormArgs {
   const void* x;
   const void* weight;  // [dim], or null for ones
   const void* bias;    // [dim], or null for none
+  const void* add;     // like out, added to the result, or null; may be out itself
   void* out;
   int64_t rows, dim, stride;
   float eps;

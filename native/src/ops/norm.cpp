@@ -21,8 +21,16 @@ struct Norm : OpOf<Norm> {
     mx::array x = dense(inputs[0]);
     allocate(outputs[0]);
     int64_t dim = x.shape(-1);
-    NormArgs args{in(x), nullptr, nullptr, out(outputs[0]), dim ? static_cast<int64_t>(x.size()) / dim : 0, dim, dim,
-                  eps, 1.0f, offset, center, type_of(x, "x"), Type::f32, type_of(x, "x")};
+    NormArgs args{};
+    args.x = in(x);
+    args.out = out(outputs[0]);
+    args.rows = dim ? static_cast<int64_t>(x.size()) / dim : 0;
+    args.dim = args.stride = dim;
+    args.eps = eps;
+    args.scale = 1.0f;
+    args.offset = offset;
+    args.center = center;
+    args.type = args.out_type = type_of(x, "x");
     if (has_weight) {
       args.weight = in(dense(inputs[1]));
       args.weight_type = type_of(inputs[1], "weight");

@@ -5,7 +5,9 @@ each row attends to its own slab, so joining and leaving cost O(1) and no mask a
 dense `ArraysCache` `[B, ...]`, regathered only when the membership changes.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -28,18 +30,27 @@ class Positions:
         self.vector = mx.array(offsets, dtype=mx.int32)
 
 
+@dataclass(frozen=True)
 class RaggedRows:
-    """What a `RaggedKV` hands to attention in place of the keys: per row its keys and values `[1, H, length, D]`."""
+    """What a `RaggedKV` hands to attention in place of the keys: of every row the arrays of its slab
+    `[1, H, capacity, D]`, and from where to where its query may look."""
 
-    def __init__(self, rows: list[tuple[mx.array, mx.array]]) -> None:
-        self.rows = rows
+    keys: list[mx.array]
+    values: list[mx.array]
+    starts: list[int]
+    ends: list[int]
+
+    def rows(self) -> Iterator[tuple[mx.array, mx.array]]:
+        """Keys and values `[1, H, length, D]` row by row."""
+        for keys, values, start, end in zip(self.keys, self.values, self.starts, self.ends, strict=True):
+            yield keys[..., start:end, :], values[..., start:end, :]
 
 
 class RaggedKV:
     """One attention layer of a batch: a view over the slabs of its rows."""
 
     def __init__(self, slabs: list[Slab], positions: Positions) -> None:
-        self._slabs = slabs
+        self.slabs = slabs
         self._positions = positions
 
     @property
@@ -52,14 +63,16 @@ class RaggedKV:
         Raises:
             UnbatchableError: the model wants a mask that one row's slab alone does not imply.
         """
-        window = self._slabs[0].window
+        window = self.slabs[0].window
         if n != 1 or return_array or (window_size is not None and window != window_size):
             raise UnbatchableError("attention with a mask of its own")
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[RaggedRows, None]:
         """Append one token per row, `[B, H, 1, D]`."""
-        rows = [slab.update_and_fetch(keys[i : i + 1], values[i : i + 1]) for i, slab in enumerate(self._slabs)]
-        return RaggedRows(rows), None
+        starts = [slab.append(keys[i : i + 1], values[i : i + 1]) for i, slab in enumerate(self.slabs)]
+        held = [slab.state for slab in self.slabs]
+        ends = [slab.length for slab in self.slabs]
+        return RaggedRows([keys for keys, _ in held], [values for _, values in held], starts, ends), None
 
 
 LayerCache = Any  # Slab, ArraysCache, CacheList of these, or another cache of mlx-lm's (then UnbatchableError)

@@ -15,6 +15,9 @@ UNIT = 256  # tokens
 SLACK = 1024  # tokens that a windowed slab may hold beyond its window
 
 
+Shape = tuple[int, ...]
+
+
 def _rounded(tokens: int) -> int:
     return -(-tokens // UNIT) * UNIT
 
@@ -31,10 +34,12 @@ class Slab:
     Attributes:
         offset: position of the next token, which is also the number of tokens seen.
         window: tokens that attention looks back (its own included), or None for all.
+        dtype: of what is stored, or None for that of what comes.
     """
 
-    def __init__(self, window: int | None = None) -> None:
+    def __init__(self, window: int | None = None, dtype: mx.Dtype | None = None) -> None:
         self.window = window
+        self.dtype = dtype
         self.offset = 0
         self.keys: mx.array | None = None
         self.values: mx.array | None = None
@@ -61,16 +66,38 @@ class Slab:
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
         """Append `[1, H, n, D]`; the keys and values that these n queries may see."""
-        n = keys.shape[2]
-        self._make_room(n, keys, values)
+        first = self.append(keys, values)
         assert self.keys is not None
         assert self.values is not None
-        begin, end = self.length, self.length + n
-        self.keys[..., begin:end, :] = keys
-        self.values[..., begin:end, :] = values
+        return self.keys[..., first : self.length, :], self.values[..., first : self.length, :]
+
+    def append(self, keys: mx.array, values: mx.array) -> int:
+        """Append `[1, H, n, D]`; the index from which on these n queries may see what is held."""
+        n = keys.shape[2]
+        held_keys, held_values, begin, first = self.lend(n, keys.shape, values.shape, keys.dtype)
+        held_keys[..., begin : begin + n, :] = keys
+        held_values[..., begin : begin + n, :] = values
+        self.take_back(held_keys, held_values, n)
+        return first
+
+    def lend(
+        self, n: int, key_shape: Shape, value_shape: Shape, dtype: mx.Dtype
+    ) -> tuple[mx.array, mx.array, int, int]:
+        """Keys and values with room for n more tokens `[1, H, n, D]`, where to write them, and the first they may see.
+
+        The slab is without them until `take_back`: who alone refers to an array can write it in place.
+        """
+        self._make_room(n, key_shape, value_shape, self.dtype or dtype)
+        keys, values, self.keys, self.values = self.keys, self.values, None, None
+        assert keys is not None
+        assert values is not None
+        end = self.length + n
+        return keys, values, self.length, 0 if self.window is None else max(0, end - (self.window - 1 + n))
+
+    def take_back(self, keys: mx.array, values: mx.array, n: int) -> None:
+        """The lent arrays, in which n tokens were written."""
+        self.keys, self.values = keys, values
         self.offset += n
-        first = 0 if self.window is None else max(0, end - (self.window - 1 + n))
-        return self.keys[..., first:end, :], self.values[..., first:end, :]
 
     def make_mask(self, n: int, return_array: bool = False, window_size: int | None = None) -> mx.array | str | None:
         """The mask of the next n queries against what `update_and_fetch` will return; None when all may see all."""
@@ -84,7 +111,7 @@ class Slab:
             return None
         return _causal_mask(n, visible - n, None) if return_array else "causal"
 
-    def _make_room(self, n: int, keys: mx.array, values: mx.array) -> None:
+    def _make_room(self, n: int, key_shape: Shape, value_shape: Shape, dtype: mx.Dtype) -> None:
         if self.window is not None and self.length > self.window + SLACK:
             self._compact()
         need = self.length + n
@@ -92,12 +119,12 @@ class Slab:
             return
         held = 0 if self.keys is None else self.keys.shape[2]
         capacity = _rounded(max(need, self._reserve, held + held // 2))
-        self.keys = self._grown(self.keys, keys, capacity)
-        self.values = self._grown(self.values, values, capacity)
+        self.keys = self._grown(self.keys, key_shape, capacity, dtype)
+        self.values = self._grown(self.values, value_shape, capacity, dtype)
 
-    def _grown(self, old: mx.array | None, like: mx.array, capacity: int) -> mx.array:
-        batch, heads, _, depth = like.shape
-        new = mx.zeros((batch, heads, capacity, depth), like.dtype)
+    def _grown(self, old: mx.array | None, shape: Shape, capacity: int, dtype: mx.Dtype) -> mx.array:
+        batch, heads, _, depth = shape
+        new = mx.zeros((batch, heads, capacity, depth), dtype)
         if old is not None:
             new[..., : self.length, :] = old[..., : self.length, :]
         return new

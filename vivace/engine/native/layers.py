@@ -1,0 +1,220 @@
+"""Layers of mlx and mlx-lm, computed by our CPU kernels.
+
+Each class here stands for one of theirs, has the same parameters under the same names and is called the same way.
+Weights stay as the checkpoint has them (quantized, or in half precision); activations are float32.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm.models import rope_utils, switch_layers
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The module `vivace_cpu`; whether quantized weights meet the activations as they are (`exact`) or rounded to int8;
+    the dtype of the activations."""
+
+    ops: Any
+    exact: bool = False
+    dtype: mx.Dtype = mx.float32
+
+
+class NativeLayer(nn.Module):  # type: ignore[misc]  # mlx is not typed
+    """Parameters of the layer it stands for, and the kernels."""
+
+    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
+        super().__init__()
+        for name, value in layer.items():
+            self[name] = value
+        self._kernels = kernels
+
+
+class NativeLinear(NativeLayer):
+    """`nn.Linear`."""
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self._kernels.ops.matmul(x, self.weight, bias=self.get("bias"))
+
+    def handle(self) -> Any:
+        """For fused blocks."""
+        return self._kernels.ops.Linear(self.weight, bias=self.get("bias"))
+
+
+class _Packed(NativeLayer):
+    """How the weights are packed: group_size, bits, mode."""
+
+    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
+        super().__init__(layer, kernels)
+        self._format = {"group_size": layer.group_size, "bits": layer.bits, "mode": layer.mode}
+
+
+class NativeQuantizedLinear(_Packed):
+    """`nn.QuantizedLinear`."""
+
+    def __call__(self, x: mx.array) -> mx.array:
+        weights = self.weight, self.scales, self.get("biases")
+        multiply = self._kernels.ops.quantized_matmul
+        return multiply(x, *weights, exact=self._kernels.exact, bias=self.get("bias"), **self._format)
+
+    def handle(self) -> Any:
+        """For fused blocks."""
+        return self._kernels.ops.Linear(
+            self.weight, self.scales, self.get("biases"), bias=self.get("bias"), **self._format
+        )
+
+
+class NativeEmbedding(NativeLayer):
+    """`nn.Embedding`."""
+
+    def __call__(self, tokens: mx.array) -> mx.array:
+        return self._kernels.ops.embed(tokens, self.weight, dtype=self._kernels.dtype)
+
+    def as_linear(self, x: mx.array) -> mx.array:
+        return self._kernels.ops.matmul(x, self.weight)
+
+
+class NativeQuantizedEmbedding(_Packed):
+    """`nn.QuantizedEmbedding`."""
+
+    def __call__(self, tokens: mx.array) -> mx.array:
+        weights = self.weight, self.scales, self.get("biases")
+        return self._kernels.ops.embed(tokens, *weights, dtype=self._kernels.dtype, **self._format)
+
+    def as_linear(self, x: mx.array) -> mx.array:
+        weights = self.weight, self.scales, self.get("biases")
+        return self._kernels.ops.quantized_matmul(x, *weights, exact=self._kernels.exact, **self._format)
+
+
+class NativeSwitchLinear(NativeLayer):
+    """`SwitchLinear`: every row by the matrix of its expert."""
+
+    def __call__(self, x: mx.array, indices: mx.array, sorted_indices: bool = False) -> mx.array:
+        return self._kernels.ops.gather_mm(x, self.weight, indices, bias=self.get("bias"))
+
+
+class NativeQuantizedSwitchLinear(_Packed):
+    """`QuantizedSwitchLinear`."""
+
+    def __call__(self, x: mx.array, indices: mx.array, sorted_indices: bool = False) -> mx.array:
+        weights = self.weight, self.scales, self.get("biases")
+        multiply = self._kernels.ops.gather_qmm
+        return multiply(x, *weights, indices, exact=self._kernels.exact, bias=self.get("bias"), **self._format)
+
+
+class NativeRMSNorm(NativeLayer):
+    """`nn.RMSNorm`, and Gemma's, which adds 1 to the weight (`offset`)."""
+
+    def __init__(self, layer: nn.Module, kernels: Kernels, offset: float = 0.0) -> None:
+        super().__init__(layer, kernels)
+        self._eps, self._offset = layer.eps, offset
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self._kernels.ops.rms_norm(x, self.weight, self._eps, self._offset)
+
+    def handle(self) -> Any:
+        """For fused blocks."""
+        return self._kernels.ops.RmsNorm(self.weight, self._eps, self._offset)
+
+
+class NativeLayerNorm(NativeLayer):
+    """`nn.LayerNorm`."""
+
+    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
+        super().__init__(layer, kernels)
+        self._eps = layer.eps
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self._kernels.ops.layer_norm(x, self.get("weight"), self.get("bias"), self._eps)
+
+
+class NativeRope(NativeLayer):
+    """Rotary embedding (arXiv:2104.09864) in all variants whose frequencies do not depend on the length.
+
+    `_frequencies` [dims / 2] float32: radians per position; `_factor` scales what is rotated (YaRN's mscale).
+    """
+
+    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
+        super().__init__(layer, kernels)
+        self._frequencies, self._factor = _rotation(layer)
+        self._traditional = bool(getattr(layer, "traditional", False))
+        mx.eval(self._frequencies)
+
+    def __call__(self, x: mx.array, offset: int | mx.array = 0) -> mx.array:
+        return self._kernels.ops.rope(x, offset, self._frequencies, traditional=self._traditional, factor=self._factor)
+
+    def handle(self) -> Any:
+        """For fused blocks."""
+        return self._kernels.ops.Rope(self._frequencies, self._traditional, self._factor)
+
+
+def _rotation(layer: nn.Module) -> tuple[mx.array, float]:
+    """Frequencies and factor of a rotary embedding of mlx or mlx-lm."""
+    if type(layer) is nn.RoPE:
+        exponents = mx.arange(0, layer.dims, 2, dtype=mx.float32) / layer.dims
+        return layer.scale * layer.base**-exponents, 1.0
+    factor = getattr(layer, "mscale", None) or getattr(layer, "_scale", None) or 1.0
+    return 1.0 / layer._freqs, float(factor)
+
+
+def _fits(layer: nn.Module) -> bool:
+    """Whether a packed layer is of a kind that the kernels know."""
+    affine = layer.mode == "affine" and layer.bits in (2, 3, 4, 5, 6, 8) and layer.group_size in (32, 64, 128)
+    return (affine or layer.mode == "mxfp4") and layer.get("global_scale") is None
+
+
+def _if_fits(make: Callable[[nn.Module, Kernels], nn.Module]) -> Callable[[nn.Module, Kernels], nn.Module]:
+    return lambda layer, kernels: make(layer, kernels) if _fits(layer) else layer
+
+
+_NATIVE: dict[type, Callable[[nn.Module, Kernels], nn.Module]] = {
+    nn.Linear: NativeLinear,
+    nn.QuantizedLinear: _if_fits(NativeQuantizedLinear),
+    nn.Embedding: NativeEmbedding,
+    nn.QuantizedEmbedding: _if_fits(NativeQuantizedEmbedding),
+    switch_layers.SwitchLinear: NativeSwitchLinear,
+    switch_layers.QuantizedSwitchLinear: _if_fits(NativeQuantizedSwitchLinear),
+    nn.RMSNorm: NativeRMSNorm,
+    nn.LayerNorm: NativeLayerNorm,
+    nn.RoPE: NativeRope,
+    rope_utils.Llama3RoPE: NativeRope,
+    rope_utils.SuScaledRoPE: NativeRope,
+    rope_utils.ProportionalRoPE: NativeRope,
+    rope_utils.YarnRoPE: NativeRope,
+}
+# Weights of these layers keep the dtype of the checkpoint.
+KEEPS_DTYPE = (
+    nn.Linear,
+    nn.QuantizedLinear,
+    nn.Embedding,
+    nn.QuantizedEmbedding,
+    switch_layers.SwitchLinear,
+    switch_layers.QuantizedSwitchLinear,
+)
+
+
+def knows(model: nn.Module) -> bool:
+    """Whether the kernels can compute all quantized layers of a model."""
+    packed = [m for _, m in model.named_modules() if type(m) in KEEPS_DTYPE and "scales" in m]
+    return all(_fits(layer) for layer in packed)
+
+
+def native_layer(layer: nn.Module, kernels: Kernels) -> nn.Module:
+    """The layer on our kernels, or the layer itself where we have none for its kind."""
+    if type(layer) in _NATIVE:
+        return _NATIVE[type(layer)](layer, kernels)
+    if _adds_one(layer):
+        return NativeRMSNorm(layer, kernels, offset=1.0)
+    return layer
+
+
+def _adds_one(layer: nn.Module) -> bool:
+    """Gemma's norms: of every Gemma a class of its own, with the same body."""
+    return (type(layer).__module__, type(layer).__name__) in {
+        ("mlx_lm.models.gemma", "RMSNorm"),
+        ("mlx_lm.models.gemma2", "RMSNorm"),
+        ("mlx_lm.models.gemma3_text", "RMSNorm"),
+    }
