@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_map
 
 VOCAB = 300
@@ -124,15 +125,19 @@ ONE_BY_ONE = ("deepseek_v3",)  # rows cannot share a forward
 KINDS = (*FULL_ATTENTION, *SLIDING_WINDOW, *HYBRID, *ONE_BY_ONE)
 
 
-def random_checkpoint(folder: Path, kind: str, seed: int = 0) -> Path:
-    """Write config.json and float32 weights of a random model; the folder."""
-    config = CONFIGS[kind]
+def random_checkpoint(folder: Path, kind: str, seed: int = 0, bits: int | None = None, dtype: str = "float32") -> Path:
+    """Write config.json and weights of a random model, quantized in groups of 32 when `bits` is given; the folder."""
+    config = dict(CONFIGS[kind])
     module = importlib.import_module(f"mlx_lm.models.{config['model_type']}")
     mx.random.seed(seed)
     model = module.Model(module.ModelArgs.from_dict(config))
     # Larger weights than the default give logits that differ, so that comparing tokens means something.
-    weights = tree_map(lambda array: array * 3.0 if array.ndim == 2 else array, model.parameters())
+    model.update(tree_map(lambda array: array * 3.0 if array.ndim == 2 else array, model.parameters()))
+    model.set_dtype(getattr(mx, dtype))
+    if bits:
+        nn.quantize(model, group_size=32, bits=bits)
+        config["quantization"] = {"group_size": 32, "bits": bits}
     folder.mkdir(parents=True, exist_ok=True)
-    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(weights)), {"format": "mlx"})
+    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())), {"format": "mlx"})
     (folder / "config.json").write_text(json.dumps(config))
     return folder

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 from pathlib import Path
 from time import monotonic
 
@@ -11,6 +12,7 @@ from vivace.engine.loop import Emit, Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import FAULTS, LoadedModel, LoadError, load
 from vivace.engine.probe import Probe, probe
+from vivace.kernels.native import LEVEL
 from vivace.protocol import Load, Loading, Ready
 
 log = logging.getLogger("vivace.engine")
@@ -23,6 +25,8 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         LoadError: the checkpoint cannot be served; the message says why.
     """
     started = monotonic()
+    if request.cpu_level:
+        os.environ[LEVEL] = request.cpu_level
     device = prepare(request.threads, request.activations == "float32")
 
     def report(loaded: float) -> None:

@@ -261,6 +261,7 @@ def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
         prefill_budget_ms=settings.prefill_budget_ms,
         threads=settings.threads,
         activations=settings.activations,
+        cpu_level=settings.cpu_level,
         dtype=settings.dtype,
         log_level=settings.log_level,
     )

@@ -1,0 +1,129 @@
+"""Whole models on the native kernels: the logits are those of plain MLX, whatever is fused, batched or stored."""
+
+import random
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from tests.random_models import KINDS, ONE_BY_ONE, VOCAB, random_checkpoint
+from vivace.engine.cache.ragged import BatchCaches
+from vivace.engine.models import LoadedModel, load
+from vivace.engine.native.blocks import FusedBlock
+from vivace.engine.native.layers import Kernels
+from vivace.engine.seams import Means
+
+vivace_cpu = pytest.importorskip("vivace_cpu")
+
+FUSED = ("qwen3", "llama", "llama_window", "gemma3", "qwen3_moe", "qwen3_5", "qwen3_next")
+
+
+def tokens(length: int, seed: int = 0) -> list[int]:
+    return random.Random(1000 * length + seed).choices(range(VOCAB), k=length)
+
+
+def native(folder, exact: bool = True, dtype: str = "float32") -> LoadedModel:
+    return load(folder, dtype, lambda _: None, Means(Kernels(vivace_cpu, exact)))
+
+
+def logits(model: LoadedModel, prompt: list[int], pieces: list[int], decoded: int = 3) -> mx.array:
+    """Of the prompt's last token and the next ones, the prompt prefilled in pieces."""
+    caches = model.make_caches(len(prompt))
+    begin, rows = 0, []
+    for n in [*pieces, len(prompt) - sum(pieces), *[1] * decoded]:
+        chunk = prompt[begin : begin + n] if begin < len(prompt) else [int(mx.argmax(rows[-1]).item())]
+        begin += n
+        rows.append(model.forward(mx.array([chunk]), caches)[0, -1])
+        mx.eval(rows[-1])
+    return mx.stack(rows[len(pieces) :])
+
+
+def distance(found: mx.array, truth: mx.array) -> float:
+    """Relative root mean square."""
+    a, b = np.array(found.astype(mx.float32)), np.array(truth.astype(mx.float32))
+    return float(np.sqrt(((a - b) ** 2).mean() / (b**2).mean()))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """checkpoint(kind, bits) -> its folder."""
+    folders = {}
+
+    def get(kind: str, bits: int | None = None, dtype: str = "float32"):
+        key = kind, bits, dtype
+        if key not in folders:
+            folder = tmp_path_factory.mktemp("models") / f"{kind}-{bits}-{dtype}"
+            folders[key] = random_checkpoint(folder, kind, 0, bits, dtype)
+        return folders[key]
+
+    return get
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_are_those_of_plain_mlx(checkpoint, kind):
+    folder, prompt = checkpoint(kind), tokens(60)
+    stock = logits(load(folder, "float32", lambda _: None), prompt, [])
+    assert distance(logits(native(folder), prompt, [17, 30]), stock) < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_of_known_classes_are_fused(checkpoint, kind):
+    blocks = [layer for layer in native(checkpoint(kind)).model.layers if isinstance(layer, FusedBlock)]
+    assert bool(blocks) == (kind in FUSED)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("kind", ["qwen3", "llama", "gemma3", "qwen3_5", "qwen3_moe"])
+def test_quantized_models_keep_their_meaning(checkpoint, kind, bits):
+    """Exact: as the dequantized model; int8 activations: near it, and nearer than what MLX makes of bfloat16."""
+    folder, prompt = checkpoint(kind, bits, "bfloat16"), tokens(40)
+    truth = logits(load(folder, "float32", lambda _: None), prompt, [])  # dequantized to float32
+    assert distance(logits(native(folder), prompt, []), truth) < 1e-4
+    rounded = distance(logits(native(folder, exact=False, dtype="auto"), prompt, []), truth)
+    stock = distance(logits(_in_bfloat16(folder), prompt, []), truth)
+    assert rounded < 0.1
+    assert rounded < stock
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ONE_BY_ONE])
+def test_rows_of_a_batch_get_what_they_get_alone(checkpoint, kind, exact):
+    model = native(checkpoint(kind, 8), exact=exact)
+    prompts = [tokens(n) for n in (5, 40, 1, 33)]
+    alone = [logits(model, prompt, [], decoded=0)[0] for prompt in prompts]
+    caches = [model.make_caches(64) for _ in prompts]
+    for prompt, cache in zip(prompts, caches, strict=True):
+        if len(prompt) > 1:
+            model.forward(mx.array([prompt[:-1]]), cache)
+    batch = BatchCaches()
+    batch.change([], caches, caches)
+    batch.advance([len(prompt) - 1 for prompt in prompts])
+    together = model.forward(mx.array([[prompt[-1]] for prompt in prompts]), batch.layers)[:, -1]
+    for row, expected in zip(together, alone, strict=True):
+        assert distance(row, expected) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "qwen3_5", "gemma3"])
+def test_slabs_are_written_in_place(checkpoint, kind):
+    model = native(checkpoint(kind))
+    caches = model.make_caches(200)
+    slab = next(cache for cache in caches if hasattr(cache, "lend"))
+    seen = set()
+    for n in (20, 1, 1, 9, 1):
+        mx.eval(model.forward(mx.array([tokens(n)]), caches), slab.state)
+        seen.add(tuple(np.array(array, copy=False).__array_interface__["data"][0] for array in slab.state))
+    assert len(seen) == 1
+
+
+def test_keys_are_stored_in_half_precision_unless_a_dtype_is_asked_for(checkpoint):
+    for dtype, stored in (("auto", mx.float16), ("float32", mx.float32)):
+        model = native(checkpoint("qwen3"), dtype=dtype)
+        caches = model.make_caches(20)
+        mx.eval(model.forward(mx.array([tokens(10)]), caches))
+        assert caches[0].keys.dtype == stored
+
+
+def _in_bfloat16(folder) -> LoadedModel:
+    from mlx_lm.utils import load_model
+
+    return LoadedModel(load_model(folder)[0], "bfloat16", 0)
