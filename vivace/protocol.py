@@ -51,7 +51,7 @@ class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
     dtype: str = "auto"  # float32, bfloat16, float16, or auto: float32 on a CPU, the checkpoint's elsewhere
     threads: int = 0  # of products on a CPU; 0: by cores
     activations: Literal["int8", "float32"] = "int8"  # what quantized weights meet on a CPU with native kernels
-    cpu_level: str = ""  # instruction set of the CPU kernels; empty: the best there is; off: none
+    cpu_level: str = "auto"  # instruction set of the CPU kernels; auto: the best there is; off: without them
     log_level: str = "info"
 
 

@@ -53,7 +53,9 @@ class Settings(BaseSettings):
     activations: Literal["int8", "float32"] = Field(
         default="int8", description="what quantized weights are multiplied with on a CPU: int8 or float32"
     )
-    cpu_level: str = Field(default="", description="instruction set of the CPU kernels; empty: the best; off: none")
+    cpu_level: Literal["auto", "vnni", "avx512", "avx2", "dotprod", "portable", "off"] = Field(
+        default="auto", description="instruction set of the CPU kernels; auto: the best; off: without them"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="float32, bfloat16, float16 or auto"
     )

@@ -25,7 +25,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         LoadError: the checkpoint cannot be served; the message says why.
     """
     started = monotonic()
-    if request.cpu_level:
+    if request.cpu_level != "auto":
         os.environ[LEVEL] = request.cpu_level
     device = prepare(request.threads, request.activations == "float32")
 
