@@ -71,12 +71,12 @@ def load(path: Path, dtype: str, report: Callable[[float], None], means: Means =
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
-    if on_cpu() and not (means.kernels and knows(model)):
-        notes += _dequantize_if_it_fits(model)
     if means.kernels:
         _cast_what_is_no_matrix(model, target or mx.float32)
     elif target is not None:
         model.set_dtype(target)
+    if on_cpu() and not (means.kernels and knows(model)):
+        notes += _dequantize_if_it_fits(model)
     install_seams(model, means)
     model.eval()
     weight_bytes = _materialise(model, report)

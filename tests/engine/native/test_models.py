@@ -26,16 +26,15 @@ def native(folder, exact: bool = True, dtype: str = "float32") -> LoadedModel:
     return load(folder, dtype, lambda _: None, Means(Kernels(vivace_cpu, exact)))
 
 
-def logits(model: LoadedModel, prompt: list[int], pieces: list[int], decoded: int = 3) -> mx.array:
-    """Of the prompt's last token and the next ones, the prompt prefilled in pieces."""
+def logits(model: LoadedModel, prompt: list[int], pieces: list[int]) -> mx.array:
+    """Of the prompt's last tokens, which are fed one by one after the others have been prefilled in pieces."""
     caches = model.make_caches(len(prompt))
     begin, rows = 0, []
-    for n in [*pieces, len(prompt) - sum(pieces), *[1] * decoded]:
-        chunk = prompt[begin : begin + n] if begin < len(prompt) else [int(mx.argmax(rows[-1]).item())]
-        begin += n
-        rows.append(model.forward(mx.array([chunk]), caches)[0, -1])
+    for n in [*pieces, *[1] * (len(prompt) - sum(pieces))]:
+        rows.append(model.forward(mx.array([prompt[begin : begin + n]]), caches)[0, -1])
         mx.eval(rows[-1])
-    return mx.stack(rows[len(pieces) :])
+        begin += n
+    return mx.stack(rows[len(pieces) - 1 :])
 
 
 def distance(found: mx.array, truth: mx.array) -> float:
@@ -62,8 +61,8 @@ def checkpoint(tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_logits_are_those_of_plain_mlx(checkpoint, kind):
     folder, prompt = checkpoint(kind), tokens(60)
-    stock = logits(load(folder, "float32", lambda _: None), prompt, [])
-    assert distance(logits(native(folder), prompt, [17, 30]), stock) < 1e-4
+    stock = logits(load(folder, "float32", lambda _: None), prompt, [57])
+    assert distance(logits(native(folder), prompt, [17, 30, 10]), stock) < 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,10 +76,10 @@ def test_blocks_of_known_classes_are_fused(checkpoint, kind):
 def test_quantized_models_keep_their_meaning(checkpoint, kind, bits):
     """Exact: as the dequantized model; int8 activations: near it, and nearer than what MLX makes of bfloat16."""
     folder, prompt = checkpoint(kind, bits, "bfloat16"), tokens(40)
-    truth = logits(load(folder, "float32", lambda _: None), prompt, [])  # dequantized to float32
-    assert distance(logits(native(folder), prompt, []), truth) < 1e-4
-    rounded = distance(logits(native(folder, exact=False, dtype="auto"), prompt, []), truth)
-    stock = distance(logits(_in_bfloat16(folder), prompt, []), truth)
+    truth = logits(load(folder, "float32", lambda _: None), prompt, [37])  # dequantized to float32
+    assert distance(logits(native(folder), prompt, [37]), truth) < 1e-4
+    rounded = distance(logits(native(folder, exact=False, dtype="auto"), prompt, [37]), truth)
+    stock = distance(logits(_in_bfloat16(folder), prompt, [37]), truth)
     assert rounded < 0.1
     assert rounded < stock
 
@@ -89,12 +88,11 @@ def test_quantized_models_keep_their_meaning(checkpoint, kind, bits):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ONE_BY_ONE])
 def test_rows_of_a_batch_get_what_they_get_alone(checkpoint, kind, exact):
     model = native(checkpoint(kind, 8), exact=exact)
-    prompts = [tokens(n) for n in (5, 40, 1, 33)]
-    alone = [logits(model, prompt, [], decoded=0)[0] for prompt in prompts]
+    prompts = [tokens(n) for n in (5, 40, 2, 33)]
+    alone = [logits(model, prompt, [len(prompt) - 1])[-1] for prompt in prompts]
     caches = [model.make_caches(64) for _ in prompts]
     for prompt, cache in zip(prompts, caches, strict=True):
-        if len(prompt) > 1:
-            model.forward(mx.array([prompt[:-1]]), cache)
+        model.forward(mx.array([prompt[:-1]]), cache)
     batch = BatchCaches()
     batch.change([], caches, caches)
     batch.advance([len(prompt) - 1 for prompt in prompts])

@@ -10,7 +10,6 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_map
 
 from vivace.engine.native.halves import Half, Parts, feeding, mixing
 from vivace.engine.native.layers import Kernels
@@ -47,11 +46,11 @@ class FusedBlock(nn.Module):  # type: ignore[misc]  # mlx is not typed
 
     def __init__(self, block: nn.Module, mix: Half, feed: Half) -> None:
         super().__init__()
-        self._block = block
+        self.block = block
         self._mix, self._feed = mix, feed
 
     def __getattr__(self, name: str) -> Any:
-        return super().__getattr__(name) if name in self else getattr(self["_block"], name)
+        return super().__getattr__(name) if name in self or "block" not in self else getattr(self["block"], name)
 
     def __call__(self, x: mx.array, mask: Any = None, cache: Any = None) -> mx.array:
         h = self._mix(x, mask, cache)
@@ -66,11 +65,12 @@ def fuse(model: nn.Module, kernels: Kernels) -> None:
         if (name := f"mlx_lm.models.{module}") in sys.modules
     }
 
-    def fused(module: Any) -> Any:
-        family = families.get(type(module))
-        return _fused(module, family, kernels) if family else module
-
-    model.update_modules(tree_map(fused, model.children(), is_leaf=lambda module: type(module) in families))
+    for _, module in model.named_modules():
+        if any(type(layer) in families for layer in module.get("layers", [])):
+            module.layers = [
+                _fused(layer, families[type(layer)], kernels) if type(layer) in families else layer
+                for layer in module.layers
+            ]
 
 
 def _fused(block: nn.Module, family: Family, kernels: Kernels) -> nn.Module:
