@@ -67,7 +67,8 @@ class Decoder:
         rows = [rows[i] for i in live]
         failures: list[FromEngine] = []
         shaped = self._masked(rows, _penalised(rows, raw), failures)
-        drawn = draw(shaped, raw, [row.request.sampling for row in rows], [row.output for row in rows])
+        sampling, places = [row.request.sampling for row in rows], [row.output for row in rows]
+        drawn = draw(shaped, raw, sampling, places, self._runner.ops)
         mx.async_eval(drawn.arrays)
         self._rows, self._drawn = rows, drawn
         return failures

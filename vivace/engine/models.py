@@ -37,13 +37,15 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in memory. `dtype`: of its activations; `cache_dtype`: of keys and values, None for the same."""
+    """A model in memory. `dtype`: of its activations; `cache_dtype`: of keys and values, None for the same; `ops`: the
+    native kernels, if they compute it."""
 
     model: nn.Module
     dtype: str
     weight_bytes: int
     notes: list[str] = field(default_factory=list)
     cache_dtype: mx.Dtype | None = None
+    ops: Any = None
 
     def make_caches(self, reserve: int) -> list[Any]:
         """Empty layer caches of one sequence that will surely hold `reserve` tokens."""
@@ -84,7 +86,8 @@ def load(path: Path, dtype: str, report: Callable[[float], None], means: Means =
     if means.kernels:
         fuse(model, means.kernels)
     cache_dtype = mx.float16 if means.kernels and dtype == "auto" else None
-    return LoadedModel(model, name, weight_bytes, notes, cache_dtype)
+    ops = means.kernels.ops if means.kernels else None
+    return LoadedModel(model, name, weight_bytes, notes, cache_dtype, ops)
 
 
 def _cast_what_is_no_matrix(model: nn.Module, dtype: mx.Dtype) -> None:

@@ -11,11 +11,12 @@ class Runner:
     """Runs a model over sequences. All results are lazy: the caller decides when to evaluate.
 
     Rows of a decode step share one forward (`share_rows`; `probe.py` finds out whether the model allows it), else they
-    run one after the other.
+    run one after the other. `ops`: the native kernels, if they compute.
     """
 
     def __init__(self, model: LoadedModel) -> None:
         self.share_rows = True
+        self.ops = model.ops
         self._model = model
         self._rows: list[Sequence] = []
         self._batch = BatchCaches()

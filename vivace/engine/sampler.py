@@ -8,7 +8,8 @@ log-probability plus Gumbel noise), so no cumulative sum over the vocabulary is 
 
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import mlx.core as mx
 
@@ -47,17 +48,19 @@ class Drawn:
         return result
 
 
-def draw(logits: mx.array, raw: mx.array, rows: Seq[Sampling], positions: Seq[int]) -> Drawn:
+def draw(logits: mx.array, raw: mx.array, rows: Seq[Sampling], positions: Seq[int], ops: Any = None) -> Drawn:
     """Draw one token per row.
 
     `logits` `[B, V]` float, with penalties, biases and masks applied; `raw` the same as the model gave them;
-    `positions[i]` is the place of the new token in row i's output.
+    `positions[i]` is the place of the new token in row i's output. `ops`: the native kernels, which draw the same in
+    one operation.
     """
-    tokens = mx.argmax(logits, axis=-1)
+    tokens = ops.argmax(logits) if ops else mx.argmax(logits, axis=-1)
     sampled = [i for i, row in enumerate(rows) if row.temperature >= GREEDY_BELOW]
     if sampled:
         part = logits if len(sampled) == len(rows) else logits[mx.array(sampled)]
-        picks = _sample(part, [rows[i] for i in sampled], [positions[i] for i in sampled])
+        sample = partial(_native_sample, ops) if ops else _sample
+        picks = sample(part, [rows[i] for i in sampled], [positions[i] for i in sampled])
         if len(sampled) == len(rows):
             tokens = picks
         else:
@@ -73,6 +76,12 @@ def _sample(logits: mx.array, rows: Seq[Sampling], positions: Seq[int]) -> mx.ar
         scaled = mx.where(scaled >= _threshold(scaled, rows), scaled, -mx.inf)
     keys = _row_keys([row.seed for row in rows], list(positions))
     return mx.argmax(scaled + _gumbel(keys, scaled.shape[-1]), axis=-1)
+
+
+def _native_sample(ops: Any, logits: mx.array, rows: Seq[Sampling], positions: Seq[int]) -> mx.array:
+    knobs = [(row.temperature, row.top_k, row.top_p, row.min_p, row.seed & 0xFFFFFFFF) for row in rows]
+    tokens: mx.array = ops.draw(logits, *(list(column) for column in zip(*knobs, strict=True)), list(positions))
+    return tokens
 
 
 def _row_keys(seeds: list[int], positions: list[int]) -> mx.array:
