@@ -16,10 +16,10 @@ only_on_cpu = pytest.mark.skipif(not on_cpu(), reason="a GPU keeps MLX's own fun
 def test_loaded_models_look_our_functions_up(loaded):
     loaded("qwen3")
     loaded("qwen3_5")
-    assert qwen3.scaled_dot_product_attention is seams._attention
-    assert qwen3_5.gated_delta_update is seams.gated_delta_update
-    assert (qwen3.swiglu is seams.swiglu) == on_cpu()
-    assert (qwen3_next.precise_swiglu is seams.precise_swiglu) == on_cpu()
+    assert qwen3.scaled_dot_product_attention in seams._installed
+    assert qwen3_5.gated_delta_update in seams._installed
+    assert (qwen3.swiglu in seams._installed) == on_cpu()
+    assert (qwen3_next.precise_swiglu in seams._installed) == on_cpu()
 
 
 def test_silu_stays_mlx_s_since_it_is_traced_without_shapes(loaded):
@@ -30,8 +30,8 @@ def test_silu_stays_mlx_s_since_it_is_traced_without_shapes(loaded):
 
 
 def test_the_stock_functions_are_mlx_lms():
-    assert seams._stock_attention.__module__ == "mlx_lm.models.base"
-    assert seams._stock_gated_delta.__module__ == "mlx_lm.models.gated_delta"
+    assert seams._STOCK["scaled_dot_product_attention"].__module__ == "mlx_lm.models.base"
+    assert seams._STOCK["gated_delta_update"].__module__ == "mlx_lm.models.gated_delta"
 
 
 def test_what_our_delta_rule_leaves_to_mlx_lm_reaches_mlx_lm(loaded):
@@ -65,11 +65,7 @@ def test_logits_are_those_of_the_untouched_model(loaded, kind, module, monkeypat
     model = loaded(kind)
     prompt = [(7 * i) % 299 for i in range(70)]
     _, ours = reference(model, prompt, 3)
-    for name, stock in (
-        ("scaled_dot_product_attention", seams._stock_attention),
-        ("gated_delta_update", seams._stock_gated_delta),
-        ("swiglu", seams._stock_swiglu),
-    ):
+    for name, stock in seams._STOCK.items():
         if hasattr(module, name):
             monkeypatch.setattr(module, name, stock)
     _, stock_logits = reference(model, prompt, 3)

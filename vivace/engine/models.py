@@ -73,21 +73,21 @@ def load(path: Path, dtype: str, report: Callable[[float], None], means: Means =
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
-    if means.kernels:
-        _cast_what_is_no_matrix(model, target or mx.float32)
+    kernels = replace(means.kernels, dtype=target) if means.kernels and target else None
+    if kernels:
+        _cast_what_is_no_matrix(model, kernels.dtype)
     elif target is not None:
         model.set_dtype(target)
-    if on_cpu() and not (means.kernels and knows(model)):
+    if on_cpu() and not (kernels and knows(model)):
         notes += _dequantize_if_it_fits(model)
-    install_seams(model, means)
+    install_seams(model, replace(means, kernels=kernels))
     model.eval()
     weight_bytes = _materialise(model, report)
-    name = str(target).removeprefix("mlx.core.") if means.kernels else _name_of(model)
-    if means.kernels:
-        fuse(model, means.kernels)
-    cache_dtype = mx.float16 if means.kernels and dtype == "auto" else None
-    ops = means.kernels.ops if means.kernels else None
-    return LoadedModel(model, name, weight_bytes, notes, cache_dtype, ops)
+    if kernels is None:
+        return LoadedModel(model, _name_of(model), weight_bytes, notes)
+    fuse(model, kernels)
+    name = str(kernels.dtype).removeprefix("mlx.core.")
+    return LoadedModel(model, name, weight_bytes, notes, mx.float16 if dtype == "auto" else None, kernels.ops)
 
 
 def _cast_what_is_no_matrix(model: nn.Module, dtype: mx.Dtype) -> None:
