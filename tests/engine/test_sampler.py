@@ -65,16 +65,19 @@ def test_temperature_zero_is_the_best_token_beside_rows_that_sample():
 
 
 def test_a_row_draws_the_same_in_any_company():
-    logits = mx.random.normal((4, VOCAB), key=mx.random.key(2))
     rows = [
         Sampling(seed=1),
         Sampling(seed=2, top_k=7),
         Sampling(seed=3, temperature=0.5, top_p=0.7),
         Sampling(seed=4, min_p=0.2),
+        *(Sampling(seed=seed, temperature=3.0, top_k=2) for seed in range(20)),
     ]
-    positions = [3, 9, 4, 0]
+    logits = mx.random.normal((len(rows), VOCAB), key=mx.random.key(2))
+    positions = [3 * i for i in range(len(rows))]
     together = draw(logits, logits, rows, positions).tokens.tolist()
-    alone = [draw(logits[i : i + 1], logits[i : i + 1], [rows[i]], [positions[i]]).tokens.item() for i in range(4)]
+    alone = [
+        draw(logits[i : i + 1], logits[i : i + 1], [row], [positions[i]]).tokens.item() for i, row in enumerate(rows)
+    ]
     assert together == alone
 
 

@@ -110,7 +110,7 @@ def _threshold(scaled: mx.array, rows: Seq[Sampling]) -> mx.array:
     weights = mx.softmax(best, axis=-1)
     before = mx.cumsum(weights, axis=-1) - weights  # mass of the better tokens
     top_p = mx.array([row.top_p if row.top_p < 1 else 2.0 for row in rows])[:, None]
-    kept = (before < top_p) | (rank == 0)
+    kept = ((before < top_p) & (rank < top_k)) | (rank == 0)
     limited = mx.array([bool(row.top_k or row.top_p < 1) for row in rows])[:, None]
     nucleus = mx.where(limited, mx.min(mx.where(kept, best, mx.inf), axis=-1, keepdims=True), -mx.inf)
     min_p = mx.log(mx.array([row.min_p for row in rows]))[:, None]

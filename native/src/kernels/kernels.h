@@ -7,6 +7,7 @@
 #include "kernels/activate.h"
 #include "kernels/attention.h"
 #include "kernels/conv.h"
+#include "kernels/draw.h"
 #include "kernels/gated_delta.h"
 #include "kernels/gated_norm.h"
 #include "kernels/matmul.h"
@@ -24,6 +25,7 @@
   K(logsumexp, RowsArgs)             \
   K(softmax, RowsArgs)               \
   K(topk, TopKArgs)                  \
+  K(draw, DrawArgs)                  \
   K(attention, AttentionArgs)        \
   K(activate, ActivateArgs)          \
   K(add, AddArgs)                    \

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
@@ -12,6 +13,11 @@ namespace vivace {
 namespace nb = nanobind;
 
 void bind_norm(nb::module_& module);
+void bind_draw(nb::module_& module);
+void bind_parts(nb::module_& module);
+void bind_mlp(nb::module_& module);
+void bind_attention_block(nb::module_& module);
+void bind_delta_block(nb::module_& module);
 void bind_dense(nb::module_& module);
 void bind_gather(nb::module_& module);
 void bind_sample(nb::module_& module);

@@ -14,6 +14,11 @@ NB_MODULE(_native, module) {
   module.def("threads", &vivace::threads, "Threads that compute, the caller included.");
   module.def("set_threads", &vivace::set_threads, "count"_a, nanobind::call_guard<nanobind::gil_scoped_release>());
   vivace::bind_norm(module);
+  vivace::bind_draw(module);
+  vivace::bind_parts(module);
+  vivace::bind_mlp(module);
+  vivace::bind_attention_block(module);
+  vivace::bind_delta_block(module);
   vivace::bind_dense(module);
   vivace::bind_gather(module);
   vivace::bind_sample(module);

@@ -32,6 +32,10 @@ void gather_strided(const char* from, char* to, const mx::Shape& shape, const mx
 }  // namespace
 
 void Op::eval_cpu(const Arrays& inputs, Arrays& outputs) {
+  // Each output of a node has the node's inputs. Those of the others are no longer needed, and would keep an input from
+  // being given away.
+  for (mx::array& output : outputs)
+    if (&output.inputs() != &inputs && !output.is_tracer()) output.inputs().clear();
   Work work = prepare(inputs, outputs);
   if (work) mx::cpu::get_command_encoder(stream()).dispatch(std::move(work));
 }
