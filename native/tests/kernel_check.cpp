@@ -19,9 +19,14 @@ struct Family {
 };
 
 const Family kFamilies[] = {
-    {"norm", check_norm},     {"cast", check_cast},   {"matmul", check_matmul},
-    {"gather", check_gather}, {"embed", check_embed}, {"sample", check_sample},
-    {"topk", check_topk},     {"attention", check_attention},
+    {"norm", check_norm},
+    {"cast", check_cast},
+    {"matmul", check_matmul},
+    {"gather", check_gather},
+    {"embed", check_embed},
+    {"sample", check_sample},
+    {"topk", check_topk},
+    {"attention", check_attention},
 };
 
 void check_families(int rounds, uint64_t seed) {

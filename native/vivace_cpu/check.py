@@ -88,6 +88,29 @@ def _topk() -> float:
     return max(_error(indices, order.astype(np.float64)), _error(values, np.take_along_axis(_logits(), order, axis=-1)))
 
 
+def _embed(bits: int) -> float:
+    parts = mx.quantize(_f32(_random(9, 128)), group_size=64, bits=bits)
+    truth = np.array(mx.dequantize(*parts, group_size=64, bits=bits)).astype(np.float64)
+    index = mx.array([7, 0, 7], mx.int32)
+    return _error(native.embed(index, *parts, group_size=64, bits=bits), truth[[7, 0, 7]])
+
+
+def _gather_matmul() -> float:
+    x, experts, chosen = _random(6, 70), _random(4, 50, 70, seed=1), [3, 0, 3, 1, 2, 3]
+    truth = np.einsum("pk,pnk->pn", x, experts[chosen])
+    result = native.gather_mm(_f32(x)[:, None], _f32(experts), mx.array(chosen, mx.int32))
+    return _error(result[:, 0], truth)
+
+
+def _attention(queries: int) -> float:
+    q, k, v = _random(2, 4, queries, 64), _random(2, 2, 90, 64, seed=1), _random(2, 2, 90, 64, seed=2)
+    scores = np.einsum("bhtd,bhsd->bhts", q, np.repeat(k, 2, axis=1)) / 8
+    hidden = np.arange(90) > np.arange(90 - queries, 90)[:, None]
+    powers = np.where(hidden, 0, np.exp(scores))
+    truth = np.einsum("bhts,bhsd->bhtd", powers / powers.sum(-1, keepdims=True), np.repeat(v, 2, axis=1))
+    return _error(native.attention(_f32(q), _f32(k), _f32(v), scale=1 / 8, causal=True), truth)
+
+
 CHECKS: list[tuple[str, Callable[[], float], float]] = [
     ("rms_norm float32", partial(_rms_norm, mx.float32), EXACT),
     ("rms_norm bfloat16", partial(_rms_norm, mx.bfloat16), ROUNDED),
@@ -109,6 +132,9 @@ CHECKS: list[tuple[str, Callable[[], float], float]] = [
         (f"quantized_matmul {rows} mxfp4", partial(_quantized_matmul, rows, 4, "mxfp4", False), INT8)
         for rows in (1, 40)
     ),
+    *((f"embed {bits}-bit", partial(_embed, bits), EXACT) for bits in (4, 8)),
+    ("gather_mm", _gather_matmul, EXACT),
+    *((f"attention {queries}", partial(_attention, queries), EXACT) for queries in (1, 20)),
     ("argmax", _argmax, 0.0),
     ("logsumexp", _logsumexp, EXACT),
     ("softmax", _softmax, EXACT),

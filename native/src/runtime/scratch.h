@@ -17,8 +17,9 @@ class Scratch {
 
   void* bytes(size_t count);
 
+  // Inlined always: kernels of all instruction sets call it, and must not share one copy.
   template <class T>
-  T* take(int64_t count) {
+  __attribute__((always_inline)) T* take(int64_t count) {
     return static_cast<T*>(bytes(static_cast<size_t>(count) * sizeof(T)));
   }
 
