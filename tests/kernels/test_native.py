@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,15 @@ class TestTheRealOne:
         assert found == (level if level == "portable" else None)
         assert len(log) == (0 if found else 1)
         assert found or ("avx9000" in log[0] and "unset VIVACE_CPU_LEVEL" in log[0])
+
+    def test_its_wheel_holds_python_files_and_the_extension(self) -> None:
+        try:
+            files = metadata.files("vivace-cpu") or []
+        except metadata.PackageNotFoundError:
+            pytest.skip("a developer's build")
+        ours = [file for file in files if ".dist-info" not in str(file) and "__pycache__" not in str(file)]
+        assert {file.parts[0] for file in ours} == {"vivace_cpu"}
+        assert {file.suffix for file in ours} == {".py", ".so"}
 
     def test_another_mlx_is_refused_before_anything_is_loaded(self) -> None:
         (result, modules), _ = python("""
