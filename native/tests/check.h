@@ -72,6 +72,12 @@ void check_embed(const Kernels& kernels, Random& random);
 void check_sample(const Kernels& kernels, Random& random);
 void check_topk(const Kernels& kernels, Random& random);
 void check_attention(const Kernels& kernels, Random& random);
+void check_activate(const Kernels& kernels, Random& random);
+void check_add(const Kernels& kernels, Random& random);
+void check_rope(const Kernels& kernels, Random& random);
+void check_conv(const Kernels& kernels, Random& random);
+void check_gated_norm(const Kernels& kernels, Random& random);
+void check_gated_delta(const Kernels& kernels, Random& random);
 
 // The pool, without kernels.
 void check_pool();

@@ -27,6 +27,12 @@ const Family kFamilies[] = {
     {"sample", check_sample},
     {"topk", check_topk},
     {"attention", check_attention},
+    {"activate", check_activate},
+    {"add", check_add},
+    {"rope", check_rope},
+    {"conv", check_conv},
+    {"gated_norm", check_gated_norm},
+    {"gated_delta", check_gated_delta},
 };
 
 void check_families(int rounds, uint64_t seed) {

@@ -63,6 +63,64 @@ def _quantized_matmul(rows: int, bits: int, mode: str, exact: bool) -> float:
     return _error(native.quantized_matmul(_f32(x), *parts, **kind, exact=exact), truth)
 
 
+def _sigmoid(x: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _swiglu() -> float:
+    gate, up = _random(3, 70), _random(3, 70, seed=1)
+    return _error(native.swiglu(_f32(gate), _f32(up)), gate * _sigmoid(gate) * up)
+
+
+def _geglu() -> float:
+    gate, up = _random(3, 70), _random(3, 70, seed=1)
+    tanh = np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate**3))
+    return _error(native.geglu(_f32(gate), _f32(up), approximate=True), gate * 0.5 * (1 + tanh) * up)
+
+
+def _add() -> float:
+    x, y = _random(3, 70), _random(3, 70, seed=1)
+    return _error(native.add(_f32(x), _f32(y)), x + y)
+
+
+def _rope(traditional: bool) -> float:
+    x, frequencies = _random(1, 2, 5, 40), 0.1 ** np.arange(16)
+    turn = np.exp(1j * np.arange(3, 8)[:, None] * frequencies)
+    first, second = (x[..., :32:2], x[..., 1:32:2]) if traditional else (x[..., :16], x[..., 16:32])
+    turned = (first + 1j * second) * turn
+    halves = (turned.real, turned.imag)
+    mixed = np.stack(halves, -1).reshape(1, 2, 5, 32) if traditional else np.concatenate(halves, -1)
+    result = native.rope(_f32(x), 3, _f32(frequencies), traditional=traditional)
+    return _error(result, np.concatenate([mixed, x[..., 32:]], -1))
+
+
+def _conv() -> float:
+    x, weight = _random(1, 9, 70), _random(70, 4, seed=1)
+    padded = np.concatenate([np.zeros((1, 3, 70)), x], 1)
+    sums = sum(padded[:, j : j + 9] * weight[:, j] for j in range(4))
+    y, state = native.causal_conv1d(_f32(x), None, _f32(weight[..., None]), silu=True)
+    return max(_error(y, sums * _sigmoid(sums)), _error(state, padded[:, -3:]))
+
+
+def _gated_delta(tokens: int) -> float:
+    q, k = (_random(1, tokens, 1, 20, seed=seed) / 5 for seed in (0, 1))
+    v, decay, beta = _random(1, tokens, 2, 12, seed=2), _sigmoid(_random(1, tokens, 2)), _sigmoid(_random(1, tokens, 2))
+    state, outputs = np.zeros((2, 12, 20)), []
+    for t in range(tokens):
+        state = state * decay[0, t][:, None, None]
+        delta = beta[0, t][:, None] * (v[0, t] - state @ k[0, t, 0])
+        state = state + delta[:, :, None] * k[0, t, 0]
+        outputs.append(state @ q[0, t, 0])
+    y, last = native.gated_delta(*(_f32(a) for a in (q, k, v, decay, beta)))
+    return max(_error(y, np.stack(outputs)[None]), _error(last, state[None]))
+
+
+def _gated_norm() -> float:
+    x, weight, gate = _random(3, 70), _random(70, seed=1), _random(3, 70, seed=2)
+    truth = x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * weight * gate * _sigmoid(gate)
+    return _error(native.gated_norm(_f32(x), _f32(weight), _f32(gate), 1e-6), truth)
+
+
 def _logits() -> Array:
     return 4 * _random(2, 5000)
 
@@ -135,6 +193,14 @@ CHECKS: list[tuple[str, Callable[[], float], float]] = [
     *((f"embed {bits}-bit", partial(_embed, bits), EXACT) for bits in (4, 8)),
     ("gather_mm", _gather_matmul, EXACT),
     *((f"attention {queries}", partial(_attention, queries), EXACT) for queries in (1, 20)),
+    ("swiglu", _swiglu, EXACT),
+    ("geglu", _geglu, EXACT),
+    ("add", _add, EXACT),
+    ("rope", partial(_rope, False), EXACT),
+    ("rope traditional", partial(_rope, True), EXACT),
+    ("conv", _conv, EXACT),
+    *((f"gated_delta {tokens}", partial(_gated_delta, tokens), EXACT) for tokens in (1, 40)),
+    ("gated_norm", _gated_norm, EXACT),
     ("argmax", _argmax, 0.0),
     ("logsumexp", _logsumexp, EXACT),
     ("softmax", _softmax, EXACT),
