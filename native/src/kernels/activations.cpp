@@ -11,8 +11,6 @@ namespace {
 constexpr int64_t kSerial = 16384;  // elements below which waking other threads costs more than it saves
 constexpr float kTiny = 1e-36f;     // a block of nothing larger counts as zeros: its scale would have no inverse
 
-typedef int8_t Tiny __attribute__((vector_size(kLanes)));
-
 VIVACE_INLINE Ints larger_of(Ints a, Ints b) { return a > b ? a : b; }
 
 // Rounds `block` elements (zeros beyond n) to multiples of `scale`. One that is not finite makes the whole block NaN:
@@ -25,8 +23,10 @@ VIVACE_INLINE void round_block(const T* x, int64_t n, int block, int8_t* codes, 
     v[i] = load(x + i * kLanes, larger<int64_t>(0, n - i * kLanes));
     most = larger_of(most, bits_of(abs(v[i])));  // as integers NaN is the largest
   }
-  float largest_x = largest((Floats)(most < 0x7F800000 ? most : Ints{} + 0x7F7FFFFF));
-  bool finite = sum((most >= 0x7F800000)) == 0;
+  int32_t largest_bits = largest(most);
+  bool finite = largest_bits < 0x7F800000;
+  float largest_x;
+  std::memcpy(&largest_x, &largest_bits, sizeof largest_x);
   *scale = finite ? largest_x / 127.0f : NAN;
   float inverse = finite && largest_x > kTiny ? 127.0f / largest_x : 0.0f;
   Ints total{};
@@ -34,7 +34,7 @@ VIVACE_INLINE void round_block(const T* x, int64_t n, int block, int8_t* codes, 
     Floats scaled = finite ? v[i] * inverse : Floats{};
     Ints rounded = bits_of(scaled + 12582912.0f) - 0x4B400000;
     total += rounded;
-    store_as(codes + i * kLanes, __builtin_convertvector(rounded, Tiny));
+    store_bytes(codes + i * kLanes, rounded);
   }
   *sum_out = *scale * (float)sum(total);
 }

@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kAhead = 1024;
 constexpr int kVectors = kChunk / kLanes;                           // of floats in a chunk
 constexpr int kChains = smaller(kVectors, kLanes == 16 ? 4 : 2);    // independent sums, to hide the latency of fma
-typedef uint8_t Few __attribute__((vector_size(kLanes)));
 
 template <class L>
 VIVACE_INLINE void expand_chunk(const uint8_t* w, const float* scale, const float* bias, bool half, Floats* out) {
@@ -22,7 +21,7 @@ VIVACE_INLINE void expand_chunk(const uint8_t* w, const float* scale, const floa
   else unpack<L::code>(w, unpacked);
   const uint8_t* bytes = (const uint8_t*)unpacked;
   for (int v = 0; v < kVectors; v++) {
-    Floats q = to_floats(__builtin_convertvector(load_as<Few>(bytes + v * kLanes), Ints));
+    Floats q = to_floats(load_bytes(bytes + v * kLanes));
     int block = v * kLanes / L::block;
     out[v] = fma(q, broadcast(scale[block]), broadcast(bias[block]));
   }

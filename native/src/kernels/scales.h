@@ -41,8 +41,7 @@ VIVACE_INLINE ScaleBias scales_of(const Weight& w, int64_t row, int64_t block, i
     const uint8_t* from = (const uint8_t*)w.scales + row * (w.k / 32) + block;
     if (n >= kLanes) std::memcpy(exponents, from, kLanes);
     else std::memcpy(exponents, from, n);
-    typedef uint8_t Few __attribute__((vector_size(kLanes)));
-    Floats scale = power_of(__builtin_convertvector(load_as<Few>(exponents), Ints));
+    Floats scale = power_of(load_bytes(exponents));
     return {scale, scale * -12.0f};
   }
   int64_t first = row * (w.k / w.group);

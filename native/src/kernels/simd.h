@@ -13,6 +13,8 @@
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
@@ -175,6 +177,32 @@ VIVACE_INLINE void store(T* p, Floats v, int64_t n) {
   std::memcpy(p, part, n * sizeof(T));
 }
 
+// kLanes bytes as integers, and the lowest byte of each integer. GCC takes the elements one by one without the intrinsics.
+VIVACE_INLINE Ints load_bytes(const uint8_t* p) {
+#if defined(__AVX512F__)
+  return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+#elif defined(__AVX2__)
+  return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+#elif defined(__SSE2__)
+  const __m128i zero = _mm_setzero_si128();
+  return (Ints)_mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(load_as<int32_t>(p)), zero), zero);
+#else
+  typedef uint8_t Few __attribute__((vector_size(kLanes)));
+  return __builtin_convertvector(load_as<Few>(p), Ints);
+#endif
+}
+VIVACE_INLINE void store_bytes(int8_t* p, Ints v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8((__m512i)v));
+#elif defined(__AVX2__)
+  const __m256i lowest = _mm256_set1_epi32(0x0C080400);
+  __m256i quarters = _mm256_shuffle_epi8((__m256i)v, lowest);
+  _mm_storel_epi64((__m128i*)p, _mm_unpacklo_epi32(_mm256_castsi256_si128(quarters), _mm256_extracti128_si256(quarters, 1)));
+#else
+  for (int i = 0; i < kLanes; i++) p[i] = (int8_t)v[i];
+#endif
+}
+
 VIVACE_INLINE float scalar(float x) { return x; }
 template <class T>
 VIVACE_INLINE float scalar(T x) {
@@ -195,6 +223,7 @@ VIVACE_INLINE void put(T* p, float x) {
 VIVACE_INLINE float sum(Floats v) { return _mm512_reduce_add_ps((__m512)v); }
 VIVACE_INLINE float largest(Floats v) { return _mm512_reduce_max_ps((__m512)v); }
 VIVACE_INLINE int32_t sum(Ints v) { return _mm512_reduce_add_epi32((__m512i)v); }
+VIVACE_INLINE int32_t largest(Ints v) { return _mm512_reduce_max_epi32((__m512i)v); }
 #else
 VIVACE_INLINE float sum(Floats v) {
   float parts[kLanes];
@@ -212,6 +241,11 @@ VIVACE_INLINE int32_t sum(Ints v) {
   int32_t total = 0;
   for (int i = 0; i < kLanes; i++) total += v[i];
   return total;
+}
+VIVACE_INLINE int32_t largest(Ints v) {
+  int32_t best = v[0];
+  for (int i = 1; i < kLanes; i++) best = larger(best, (int32_t)v[i]);
+  return best;
 }
 #endif
 
@@ -304,6 +338,17 @@ VIVACE_INLINE Ints dot4(Ints acc, Bytes w, SBytes x) {
   int8x16_t shifted = vreinterpretq_s8_u8(veorq_u8((uint8x16_t)w, vdupq_n_u8(0x80)));
   int32x4_t sum = vdotq_s32((int32x4_t)acc, shifted, (int8x16_t)x);
   return (Ints)vaddq_s32(sum, vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(1), (int8x16_t)x), 7));
+#elif defined(__ARM_NEON)
+  // A product fits 16 bits (255 * 127), the sum of two does not.
+  int16x8_t low = vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8((uint8x16_t)w))), vmovl_s8(vget_low_s8((int8x16_t)x)));
+  int16x8_t high = vmulq_s16(vreinterpretq_s16_u16(vmovl_high_u8((uint8x16_t)w)), vmovl_high_s8((int8x16_t)x));
+  return (Ints)vaddq_s32((int32x4_t)acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#elif defined(__SSE2__)
+  const __m128i zero = _mm_setzero_si128(), codes = (__m128i)w, values = (__m128i)x;
+  __m128i x_low = _mm_srai_epi16(_mm_unpacklo_epi8(values, values), 8), x_high = _mm_srai_epi16(_mm_unpackhi_epi8(values, values), 8);
+  __m128 low = (__m128)_mm_madd_epi16(_mm_unpacklo_epi8(codes, zero), x_low);
+  __m128 high = (__m128)_mm_madd_epi16(_mm_unpackhi_epi8(codes, zero), x_high);
+  return acc + (Ints)_mm_shuffle_ps(low, high, 0x88) + (Ints)_mm_shuffle_ps(low, high, 0xDD);
 #else
   typedef int16_t Wide __attribute__((vector_size(kLanes * 8)));
   Wide a = __builtin_convertvector(w, Wide), b = __builtin_convertvector(x, Wide);
