@@ -15,7 +15,7 @@ namespace {
 // From here on the other layout of the state pays for being made and unmade.
 constexpr int64_t kPromptTokens = 8;
 constexpr int64_t kItem = 16384;  // elements of state that are worth handing to another thread
-constexpr int kRows = kLanes / 2;  // of the state, taken together: their sums fill a vector
+constexpr int kRows = 4;          // of the state, taken together
 
 // What all rows of the state need of one token. With the decay moved from the state to the vectors, one pass over a row
 // gives both products with the old state: y = S (decay q) + (k q) delta.
@@ -38,28 +38,28 @@ void prepare(const Tokens& tokens, int64_t t, Step& step) {
   step.overlap = sum(overlap);
 }
 
-// kRows rows of S, or the `n` that are left: v and y hold one number a row.
-template <bool whole>
-void advance_rows(const Step& step, const float* state, float* to, int64_t dim, const float* v, float beta,
-                                float* y, int n) {
-  if (whole) n = kRows;
-  Floats sums[kLanes] = {};  // of products with the key, then with the query
+// Rows [0, n) of S, n at most kRows: v and y hold one number a row.
+template <int n>
+void advance_rows(const Step& step, const float* state, float* to, int64_t dim, const float* v, float beta, float* y) {
+  Floats recalled[n] = {}, read[n] = {};
   for (int64_t i = 0; i < dim; i += kLanes) {
     Floats k = load(step.decayed_k + i), q = load(step.decayed_q + i);
+#pragma GCC unroll 8
     for (int j = 0; j < n; j++) {
       Floats s = load(state + j * dim + i, dim - i);
-      sums[j] = fma(s, k, sums[j]);
-      sums[kRows + j] = fma(s, q, sums[kRows + j]);
+      recalled[j] = fma(s, k, recalled[j]);
+      read[j] = fma(s, q, read[j]);
     }
   }
-  float recalled[kLanes], delta[kRows];
-  store(recalled, sums_of(sums));
+  float delta[n];
+#pragma GCC unroll 8
   for (int j = 0; j < n; j++) {
-    delta[j] = beta * (v[j] - recalled[j]);
-    y[j] = recalled[kRows + j] + delta[j] * step.overlap;
+    delta[j] = beta * (v[j] - sum(recalled[j]));
+    y[j] = sum(read[j]) + delta[j] * step.overlap;
   }
   for (int64_t i = 0; i < dim; i += kLanes) {
     Floats k = load(step.k + i), decay = load(step.decay + i);
+#pragma GCC unroll 8
     for (int j = 0; j < n; j++) {
       Floats s = load(state + j * dim + i, dim - i);
       store(to + j * dim + i, fma(k, broadcast(delta[j]), s * decay), dim - i);
@@ -76,12 +76,13 @@ void advance_head(const GatedDeltaArgs& a, int64_t row, int64_t head, Tokens& to
   tokens.read(row, head, 0, a.tokens);
   for (int64_t t = 0; t < a.tokens; t++, state = to) {
     prepare(tokens, t, step);
-    for (int64_t i = 0; i < a.dim; i += kRows) {
-      const float *from = state + i * a.key_dim, *v = tokens.v(t) + i;
-      int n = (int)smaller<int64_t>(kRows, a.dim - i);
-      auto advance = n == kRows ? advance_rows<true> : advance_rows<false>;
-      advance(step, from, to + i * a.key_dim, a.key_dim, v, tokens.beta(t), tokens.y(t) + i, n);
-    }
+    int64_t i = 0;
+    for (; i + kRows <= a.dim; i += kRows)
+      advance_rows<kRows>(step, state + i * a.key_dim, to + i * a.key_dim, a.key_dim, tokens.v(t) + i, tokens.beta(t),
+                          tokens.y(t) + i);
+    for (; i < a.dim; i++)
+      advance_rows<1>(step, state + i * a.key_dim, to + i * a.key_dim, a.key_dim, tokens.v(t) + i, tokens.beta(t),
+                      tokens.y(t) + i);
   }
   tokens.write_y(row, head, 0, a.tokens, 0, a.dim);
 }
