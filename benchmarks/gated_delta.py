@@ -1,7 +1,8 @@
-"""Gated DeltaNet off Metal: ours against mlx-lm's loop, one layer, float32, the same BLAS under both.
+"""Gated DeltaNet off Metal: ours against mlx-lm's loop, one layer, float32, the same BLAS under both; and the kernel of
+vivace-cpu where it is built.
 
-Run with `python -m benchmarks.gated_delta`. Ours and theirs alternate; medians. A case whose loop would take more than
-30 seconds altogether is left out and says so.
+Run with `python -m benchmarks.gated_delta`. All alternate; medians. A case whose loop would take more than 30 seconds
+altogether is left out and says so.
 """
 
 import argparse
@@ -18,6 +19,11 @@ from vivace.kernels import blas
 from vivace.kernels.gated_delta import gated_delta_update
 from vivace.kernels.memory import keep_freed_memory
 
+try:
+    import vivace_cpu
+except ImportError:
+    vivace_cpu = None
+
 # Name → key heads, value heads, head dim.
 _LAYERS = {"vivace-mini": (6, 6, 64), "Qwen3.5-9B": (16, 32, 128)}
 _TOKENS = (1, 64, 512, 2048)
@@ -33,6 +39,8 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     info = blas.install(options.threads)
+    if vivace_cpu:
+        vivace_cpu.set_threads(info.threads)
     rows = []
     for name, layer in _LAYERS.items():
         second_per_token = 0.0
@@ -48,14 +56,16 @@ def _measure(
 ) -> tuple[dict[str, Any], float]:
     """One row of the table, and the loop's seconds a token, which are at most those of the last case it ran."""
     inputs = _inputs(*layer, tokens)
-    runs: list[Run] = [lambda: gated_delta_update(*inputs)]
+    runs: dict[str, Run] = {"ours_ms": lambda: gated_delta_update(*inputs)}
+    if vivace_cpu:
+        runs["native_ms"] = lambda: vivace_cpu.gated_delta_update(*inputs)
     if with_stock:
-        runs.append(lambda: stock.gated_delta_update(*inputs))
-    ours_s, *stock_s = _interleaved(runs, repeat, inner=20 if tokens == 1 else 1)
-    row: dict[str, Any] = {"tokens": tokens, "ours_ms": ours_s * 1e3}
-    if not stock_s:
-        return row | {"mlx_lm_ms": None, "ratio": None}, 1.0
-    return row | {"mlx_lm_ms": stock_s[0] * 1e3, "ratio": stock_s[0] / ours_s}, stock_s[0] / tokens
+        runs["mlx_lm_ms"] = lambda: stock.gated_delta_update(*inputs)
+    taken = _interleaved(list(runs.values()), repeat, inner=20 if tokens == 1 else 1)
+    ms: dict[str, float | None] = {"native_ms": None, "mlx_lm_ms": None}
+    ms |= {name: seconds * 1e3 for name, seconds in zip(runs, taken, strict=True)}
+    row = {"tokens": tokens, **ms, "ratio": taken[-1] / taken[0] if with_stock else None}
+    return row, taken[-1] / tokens if with_stock else 1.0
 
 
 def _inputs(key_heads: int, value_heads: int, dim: int, tokens: int) -> list[mx.array]:

@@ -83,7 +83,7 @@ class Tokens {
       int64_t offset = ((row * a_.tokens + begin + t) * a_.heads + head) * a_.dim;
       VIVACE_DISPATCH(a_.y_type, T, {
         T* to = (T*)a_.y + offset;
-        for (int64_t i = first; i < last; i += kLanes) store(to + i, load(y_ + t * values + i), last - i);
+        for (int64_t i = first; i < last; i += kLanes) store(to + i, load(y_ + t * values + i, last - i), last - i);
       });
     }
   }

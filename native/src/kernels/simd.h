@@ -110,7 +110,7 @@ VIVACE_INLINE Shorts narrow_half(Floats f) {
   Ints all = (Ints)f, sign = (all >> 16) & 0x8000, rest = all & 0x7FFFFFFF;
   // Scaled down, the float unit itself rounds to the 10 bits of a subnormal half.
   Ints subnormal = (Ints)((Floats)rest + 0.5f) - 0x3F000000;
-  Ints normal = (rest + ((rest >> 13) & 1) + 0xFFF - ((127 - 15) << 23)) >> 13;
+  Ints normal = (rest - ((127 - 15) << 23) + ((rest >> 13) & 1) + 0xFFF) >> 13;  // in this order no NaN overflows
   Ints special = (rest > 0x7F800000) & 0x7E00;
   special = special | ((rest <= 0x7F800000) & 0x7C00);
   Ints small = rest < ((127 - 14) << 23), large = rest >= ((127 + 16) << 23);
