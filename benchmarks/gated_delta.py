@@ -18,11 +18,7 @@ from benchmarks._report import report
 from vivace.kernels import blas
 from vivace.kernels.gated_delta import gated_delta_update
 from vivace.kernels.memory import keep_freed_memory
-
-try:
-    import vivace_cpu
-except ImportError:
-    vivace_cpu = None
+from vivace.kernels.native import Native, load
 
 # Name → key heads, value heads, head dim.
 _LAYERS = {"vivace-mini": (6, 6, 64), "Qwen3.5-9B": (16, 32, 128)}
@@ -39,30 +35,29 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     info = blas.install(options.threads)
-    if vivace_cpu:
-        vivace_cpu.set_threads(info.threads)
+    native = load(info.threads)
     rows = []
     for name, layer in _LAYERS.items():
         second_per_token = 0.0
         for tokens in _TOKENS:
             expected_s = second_per_token * tokens * (_REPEAT + 1)
-            row, second_per_token = _measure(layer, tokens, _REPEAT, with_stock=expected_s < _LONGEST_S)
+            row, second_per_token = _measure(layer, tokens, native, with_stock=expected_s < _LONGEST_S)
             rows.append({"layer": name, "threads": info.threads, **row})
     report("gated_delta", rows, command=f"python -m benchmarks.gated_delta --threads {info.threads}")
 
 
 def _measure(
-    layer: tuple[int, int, int], tokens: int, repeat: int, *, with_stock: bool
+    layer: tuple[int, int, int], tokens: int, native: Native | None, *, with_stock: bool
 ) -> tuple[dict[str, Any], float]:
     """One row of the table, and the loop's seconds a token, which are at most those of the last case it ran."""
     inputs = _inputs(*layer, tokens)
     runs: dict[str, Run] = {"ours_ms": lambda: gated_delta_update(*inputs)}
-    if vivace_cpu:
-        runs["native_ms"] = lambda: vivace_cpu.gated_delta_update(*inputs)
+    if native:
+        runs["native_ms"] = lambda: native.ops.gated_delta_update(*inputs)
     if with_stock:
         runs["mlx_lm_ms"] = lambda: stock.gated_delta_update(*inputs)
-    taken = _interleaved(list(runs.values()), repeat, inner=20 if tokens == 1 else 1)
-    ms: dict[str, float | None] = {"native_ms": None, "mlx_lm_ms": None}
+    taken = _interleaved(list(runs.values()), _REPEAT, inner=20 if tokens == 1 else 1)
+    ms: dict[str, float | None] = {"ours_ms": None, "native_ms": None, "mlx_lm_ms": None}
     ms |= {name: seconds * 1e3 for name, seconds in zip(runs, taken, strict=True)}
     row = {"tokens": tokens, **ms, "ratio": taken[-1] / taken[0] if with_stock else None}
     return row, taken[-1] / tokens if with_stock else 1.0

@@ -76,7 +76,8 @@ def test_is_as_exact_as_stock(
     gate, up = (mx.random.normal((rows, dim), key=k).astype(dtype) for k in mx.random.split(mx.random.key(seed)))
     gate = gate * spread
     exact = truth(float64(gate), float64(up))
-    assert error_of_largest(ours(gate, up), exact) <= 1.1 * error_of_largest(stock(gate, up), exact) + 2 * ULP[dtype]
+    # The exponential is good to 2 units in the last place, and three operations follow it.
+    assert error_of_largest(ours(gate, up), exact) <= 1.1 * error_of_largest(stock(gate, up), exact) + 4 * ULP[dtype]
 
 
 def test_gelu_keeps_digits_far_out(level: str) -> None:
