@@ -71,6 +71,7 @@ void check_gather(const Kernels& kernels, Random& random);
 void check_embed(const Kernels& kernels, Random& random);
 void check_sample(const Kernels& kernels, Random& random);
 void check_topk(const Kernels& kernels, Random& random);
+void check_draw(const Kernels& kernels, Random& random);
 void check_attention(const Kernels& kernels, Random& random);
 void check_activate(const Kernels& kernels, Random& random);
 void check_add(const Kernels& kernels, Random& random);

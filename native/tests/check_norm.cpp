@@ -9,10 +9,12 @@ void check_norm(const Kernels& kernels, Random& random) {
   // The last row ends with its last element, not with the stride.
   Array x = Array::normal(type, rows ? (rows - 1) * stride + dim : 0, random);
   Array weight = Array::normal(weight_type, dim, random), bias = Array::normal(weight_type, dim, random);
-  Array out(out_type, rows * dim, random);
+  Array add = Array::normal(out_type, rows * dim, random), out(out_type, rows * dim, random);
+  bool has_add = random.maybe();
   float eps = 1e-5f, scale = 0.5f, offset = random.maybe() ? 1.0f : 0.0f;
-  kernels.norm({x.data(), has_weight ? weight.data() : nullptr, has_bias ? bias.data() : nullptr, out.data(), rows, dim,
-                stride, eps, scale, offset, center, type, weight_type, out_type});
+  kernels.norm({x.data(), has_weight ? weight.data() : nullptr, has_bias ? bias.data() : nullptr,
+                has_add ? add.data() : nullptr, out.data(), rows, dim, stride, eps, scale, offset, center, type,
+                weight_type, out_type});
 
   std::vector<double> want(rows * dim);
   for (int64_t r = 0; r < rows; r++) {
@@ -22,7 +24,7 @@ void check_norm(const Kernels& kernels, Random& random) {
     double factor = scale / std::sqrt(squares / static_cast<double>(dim) + eps);
     for (int64_t i = 0; i < dim; i++)
       want[r * dim + i] = (x[r * stride + i] - mean) * factor * (has_weight ? weight[i] + offset : 1) +
-                          (has_bias ? bias[i] : 0);
+                          (has_bias ? bias[i] : 0) + (has_add ? add[r * dim + i] : 0);
   }
   compare("norm of " + std::to_string(rows) + " x " + std::to_string(dim), out, want, tolerance(out_type));
 }

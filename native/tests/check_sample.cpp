@@ -75,4 +75,27 @@ void check_topk(const Kernels& kernels, Random& random) {
   }
 }
 
+// Which token is drawn depends on noise; here, that it is one that may be.
+void check_draw(const Kernels& kernels, Random& random) {
+  Logits logits(random);
+  std::vector<DrawRow> rows;
+  for (int64_t r = 0; r < logits.rows; r++)
+    rows.push_back({random.any({0.7f, 2.0f}), random.any({1.0f, 0.5f, 0.01f}), random.any({0.0f, 0.1f}),
+                    random.any<int64_t>({0, 1, 5, 100000}), static_cast<uint32_t>(random.between(0, 1 << 30)), 7});
+  std::vector<uint32_t> tokens(logits.rows);
+  kernels.draw({logits.x.data(), tokens.data(), rows.data(), logits.rows, logits.dim, logits.stride, logits.x.type()});
+  for (int64_t r = 0; r < logits.rows; r++) {
+    const DrawRow& row = rows[r];
+    bool good = tokens[r] < logits.dim;
+    if (good) {
+      double drawn = logits(r, tokens[r]), below_largest = drawn - logits.largest(r);
+      int64_t better = 0;
+      for (int64_t i = 0; i < logits.dim; i++) better += logits(r, i) > drawn;
+      good = better == 0 || ((row.top_k == 0 || better < row.top_k) &&
+                             std::exp(below_largest / row.temperature) >= row.min_p * 0.999);
+    }
+    expect(good, "draw from " + std::to_string(logits.dim) + ": " + std::to_string(tokens[r]));
+  }
+}
+
 }  // namespace vivace

@@ -26,6 +26,7 @@ const Family kFamilies[] = {
     {"embed", check_embed},
     {"sample", check_sample},
     {"topk", check_topk},
+    {"draw", check_draw},
     {"attention", check_attention},
     {"activate", check_activate},
     {"add", check_add},

@@ -169,6 +169,13 @@ def _attention(queries: int) -> float:
     return _error(native.attention(_f32(q), _f32(k), _f32(v), scale=1 / 8, causal=True), truth)
 
 
+def _draw() -> float:
+    x, seed, position = _f32(_logits()[0]), 11, 3
+    noise = mx.random.gumbel(x.shape, key=mx.random.split(mx.array([seed, position], mx.uint32))[0])
+    token = native.draw(x[None], [0.7], [0], [1.0], [0.0], [seed], [position])
+    return _error(token, np.array([mx.argmax(x / 0.7 + noise).item()], np.float64))
+
+
 CHECKS: list[tuple[str, Callable[[], float], float]] = [
     ("rms_norm float32", partial(_rms_norm, mx.float32), EXACT),
     ("rms_norm bfloat16", partial(_rms_norm, mx.bfloat16), ROUNDED),
@@ -205,6 +212,7 @@ CHECKS: list[tuple[str, Callable[[], float], float]] = [
     ("logsumexp", _logsumexp, EXACT),
     ("softmax", _softmax, EXACT),
     ("topk", _topk, 1e-6),
+    ("draw", _draw, 0.0),
 ]
 
 
