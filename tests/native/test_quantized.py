@@ -169,3 +169,16 @@ def test_wrong_dtypes_and_shapes_are_refused() -> None:
         case.ours(bias=mx.zeros(7))
     with pytest.raises(ValueError, match="add"):
         case.ours(add=mx.zeros((2, 7)))
+
+
+@pytest.mark.parametrize(("bits", "group"), [(4, 64), (8, 64), (4, 32), (8, 128), (6, 64), (3, 32)])
+def test_a_row_gives_the_same_bits_in_any_company(level: str, bits: int, group: int) -> None:
+    """Rounding to int8 would make a visible difference of a last bit: batched and alone must not differ by one."""
+    k, n = 4 * group + 2 * 128, 75
+    weights = mx.quantize(mx.random.normal((n, k), key=mx.random.key(0)), group, bits)
+    x = mx.random.normal((23, k), key=mx.random.key(1))
+    options = {"group_size": group, "bits": bits}
+    together = vivace_cpu.quantized_matmul(x, *weights, **options)
+    for rows in (1, 2, 3, 5, 9):
+        part = vivace_cpu.quantized_matmul(x[:rows], *weights, **options)
+        assert mx.array_equal(part, together[:rows])

@@ -9,6 +9,7 @@ namespace VIVACE_LEVEL {
 namespace {
 
 constexpr int64_t kSerial = 16384;  // elements below which waking other threads costs more than it saves
+constexpr bool kPaired = kLanes == 16;
 constexpr float kTiny = 1e-36f;     // a block of nothing larger counts as zeros: its scale would have no inverse
 
 VIVACE_INLINE Ints larger_of(Ints a, Ints b) { return a > b ? a : b; }
@@ -44,6 +45,18 @@ VIVACE_INLINE void split_chunk(int8_t* codes) {
   int8_t copy[kChunk];
   std::memcpy(copy, codes, kChunk);
   for (int i = 0; i < kChunk / 2; i++) codes[i] = copy[2 * i], codes[kChunk / 2 + i] = copy[2 * i + 1];
+}
+
+// The odd elements of a chunk and the even ones of the next change places, as quantized_rows.cpp reads them: a register
+// then holds 4-bit weights of two chunks.
+VIVACE_INLINE void pair_chunks(int8_t* codes, int64_t width) {
+  constexpr int half = kChunk / 2;
+  for (int64_t c = 0; c + 2 * kChunk <= width; c += 2 * kChunk) {
+    int8_t copy[half];
+    std::memcpy(copy, codes + c + half, half);
+    std::memcpy(codes + c + half, codes + c + kChunk, half);
+    std::memcpy(codes + c + kChunk, copy, half);
+  }
 }
 
 template <class T>
@@ -83,6 +96,7 @@ void fill_row(const Rows& rows, const Activations& a, const Target& to, int64_t 
   const T* x = row_of<T>(rows, i);
   if (a.kind.exact) return widen_row(x, a, to.values + i * a.width);
   round_row(x, a, to.codes + i * a.width, to.scale + i * a.blocks, to.sum + i * a.blocks);
+  if (kPaired && a.kind.split) pair_chunks(to.codes + i * a.width, a.width);
 }
 
 // values[i][r] = element i of row first + r, transposed a square at a time.

@@ -36,7 +36,7 @@ struct Rows {
 // How a weight wants x. Products whose kinds are equal share one Activations.
 struct Kind {
   bool exact;     // float32, else int8 with a scale for each `block`
-  bool split;     // int8: the even elements of each chunk before the odd ones, as 4-bit weights unpack
+  bool split;     // int8: the even elements of each chunk before the odd ones, as 4-bit weights unpack (see pair_chunks)
   int32_t block;  // int8: 32 or 64
   int32_t few;    // more rows than that become strips
 

@@ -285,6 +285,14 @@ VIVACE_INLINE Floats sums_of(Floats (&v)[kLanes]) {
     for (int i = 0; i < half_count; i++) v[i] = zip_low(v[i], v[i + half_count]) + zip_high(v[i], v[i + half_count]);
   return v[0];
 }
+VIVACE_INLINE Ints sums_of(Ints (&v)[kLanes]) {
+  for (int half_count = kLanes / 2; half_count > 0; half_count /= 2)
+    for (int i = 0; i < half_count; i++) {
+      Floats a = (Floats)v[i], b = (Floats)v[i + half_count];
+      v[i] = (Ints)zip_low(a, b) + (Ints)zip_high(a, b);
+    }
+  return v[0];
+}
 
 // ---- functions ----
 

@@ -59,18 +59,6 @@ VIVACE_INLINE void transpose(Ints (&rows)[4]) {
 }
 #endif
 
-// The sums of kLanes vectors, in the lanes of one.
-VIVACE_INLINE Floats sums_of(const Floats* vectors) {
-  Ints rows[kLanes];
-  for (int i = 0; i < kLanes; i++) rows[i] = (Ints)vectors[i];
-  transpose(rows);
-  Floats total[kLanes];
-  for (int i = 0; i < kLanes; i++) total[i] = (Floats)rows[i];
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; i++) total[i] += total[i + width];
-  return total[0];
-}
-
 }  // namespace
 }  // namespace VIVACE_LEVEL
 }  // namespace vivace
