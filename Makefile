@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.native-built: $(STAMP) $(NATIVE_SOURCES)
-	@echo "Building the CPU kernels with $(COMPILER). The first time this takes a minute or two."
+	@echo "Building the CPU kernels with $(COMPILER). The first time this takes some minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(BUILD_TOOLS)
 	@CXX=$(COMPILER) $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall ./native && touch $@ || echo "The CPU kernels could not be built, see above: models run several times slower without." >&2
 
