@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 MODULE, PACKAGE, LEVEL = "vivace_cpu", "vivace-cpu", "VIVACE_CPU_LEVEL"
 OFF = "off"  # a level that says: do without
 BUILD = "with g++ installed, run `make install` in the checkout of Vivace, or `pip install ./native` there"
-# Decode of a 4-bit model without them: its weights are float32 then, of which a token reads seven times as many bytes.
-COST = "models decode 3 to 8 times slower and take up to 7 times the memory"
+# A model of 4 bits has its weights in float32 then: seven times as many bytes to hold, and to read for each token.
+COST = "models run several times slower and take up to 7 times the memory"
 
 
 @dataclass(frozen=True)
