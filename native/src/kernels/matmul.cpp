@@ -7,7 +7,7 @@ namespace vivace {
 namespace VIVACE_LEVEL {
 namespace {
 
-constexpr int64_t kItemBytes = 49152;  // weights of one item of work: some microseconds
+constexpr int64_t kItemBytes = 131072;  // weights of one item of work: some microseconds, also of reading them
 constexpr int64_t kManyRows = 64;      // from here on weights matter less than the work that an item is,
 constexpr int64_t kWidest = 128;       // and columns: enough of them for rows of out to be written in long pieces
 constexpr int64_t kItemRows = 1020;    // rows of one item: their share of x stays in a cache
@@ -65,7 +65,7 @@ int64_t row_bytes(const Weight& weight) {
 }
 
 int64_t columns_per_item(const Weight& weight, int64_t m, int64_t all_columns) {
-  int64_t by_size = kItemBytes / larger<int64_t>(1, row_bytes(weight)), by_share = all_columns / (4 * threads());
+  int64_t by_size = kItemBytes / larger<int64_t>(1, row_bytes(weight)), by_share = all_columns / (8 * threads());
   if (m > kManyRows) by_size = kWidest, by_share /= 2;
   return larger<int64_t>(kPanel, smaller(by_size, by_share) / kPanel * kPanel);
 }

@@ -70,31 +70,41 @@ VIVACE_INLINE Ints sums_of_pairs(const Ints (&pairs)[kLanes / 2]) {
   return (Ints)_mm512_permutexvar_epi32(order, sums);
 }
 
-// 4-bit weights, two blocks to a register: x has the even elements of both, then the odd ones.
+// 4-bit weights of two blocks in a register: x has the even elements of both, then the odd ones.
+VIVACE_INLINE void add_pair(const uint8_t* w, const int8_t* x, int64_t width, int M, Ints (*pairs)[kLanes / 2], int pair) {
+  prefetch(w + kAhead);
+  Ints packed = load_as<Ints>(w);
+  Bytes even = (Bytes)(packed & 0x0F0F0F0F), odd = (Bytes)((packed >> 4) & 0x0F0F0F0F);
+  for (int m = 0; m < M; m++) {
+    Ints dot = dot4_small(Ints{}, even, load_as<SBytes>(x + m * width));
+    pairs[m][pair] = dot4_small(dot, odd, load_as<SBytes>(x + m * width + 64));
+  }
+}
+
+// The last block of a row that has an odd number of them.
+VIVACE_INLINE Ints single_block(const uint8_t* w, const int8_t* x) {
+  Bytes unpacked[1];
+  unpack<Code::split4>(w, unpacked);
+  __m512i dot = (__m512i)dot4_small(Ints{}, unpacked[0], load_as<SBytes>(x));
+  return (Ints)_mm512_zextsi256_si512(_mm256_add_epi32(_mm512_castsi512_si256(dot), _mm512_extracti64x4_epi64(dot, 1)));
+}
+
 template <int M>
 VIVACE_INLINE void dots_of_pairs(const Activations& x, const uint8_t* w, int64_t blocks, int32_t* dots, int64_t pitch) {
-  for (int64_t first = 0; first < blocks; first += kLanes) {
-    Ints pairs[M][kLanes / 2] = {};
-    int here = (int)smaller<int64_t>(kLanes, blocks - first);
+  for (int64_t first = 0; first < blocks; first += kLanes, w += 32 * kLanes) {
+    Ints pairs[M][kLanes / 2];
+    const int64_t here = blocks - first;
     const int8_t* codes = x.codes + first * 64;
-    for (int b = 0; b + 1 < here; b += 2, codes += 128, w += 64) {
-      prefetch(w + kAhead);
-      Ints packed = load_as<Ints>(w);
-      Bytes even = (Bytes)(packed & 0x0F0F0F0F), odd = (Bytes)((packed >> 4) & 0x0F0F0F0F);
-      for (int m = 0; m < M; m++) {
-        Ints dot = dot4_small(Ints{}, even, load_as<SBytes>(codes + m * x.width));
-        pairs[m][b / 2] = dot4_small(dot, odd, load_as<SBytes>(codes + m * x.width + 64));
-      }
-    }
-    if (here % 2) {
-      Bytes unpacked[1];
-      unpack<Code::split4>(w, unpacked);
-      for (int m = 0; m < M; m++) {
-        __m512i dot = (__m512i)dot4_small(Ints{}, unpacked[0], load_as<SBytes>(codes + m * x.width));
-        __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(dot), _mm512_extracti64x4_epi64(dot, 1));
-        pairs[m][here / 2] = (Ints)_mm512_zextsi256_si512(half);
-      }
-      w += 32;
+    if (here >= kLanes) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kLanes / 2; j++) add_pair(w + 64 * j, codes + 128 * j, x.width, M, pairs, j);
+    } else {
+      for (int m = 0; m < M; m++)
+        for (int j = 0; j < kLanes / 2; j++) pairs[m][j] = Ints{};
+      for (int j = 0; j < here / 2; j++) add_pair(w + 64 * j, codes + 128 * j, x.width, M, pairs, j);
+      if (here % 2)
+        for (int m = 0; m < M; m++)
+          pairs[m][here / 2] = single_block(w + 32 * (here - 1), codes + 64 * (here - 1) + m * x.width);
     }
     for (int m = 0; m < M; m++) store_as(dots + m * pitch + first, sums_of_pairs(pairs[m]));
   }

@@ -181,9 +181,11 @@ class Pool {
 
   std::mutex running_, sleep_;
   std::condition_variable wake_;
-  std::atomic<uint64_t> ticket_{0};
-  std::atomic<int64_t> done_{0};
-  std::atomic<int> sleepers_{0}, size_{1};
+  // Each in a cache line of its own: threads that take items do not disturb those that wait for the end.
+  alignas(64) std::atomic<uint64_t> ticket_{0};
+  alignas(64) std::atomic<int64_t> done_{0};
+  alignas(64) std::atomic<int> sleepers_{0};
+  std::atomic<int> size_{1};
   std::vector<std::thread> threads_;  // the caller is one more
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
