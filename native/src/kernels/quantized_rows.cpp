@@ -175,6 +175,7 @@ void multiply_rows(const Activations& x, const Weight& weight, int64_t n0, int64
   for (int64_t n = n0; n < n1; n += kLanes) {
     int rows = (int)smaller<int64_t>(kLanes, n1 - n);
     const uint8_t* w = (const uint8_t*)weight.data + n * bytes;
+    prefetch_scales(weight, n + kLanes);
     for (int i = 0; i < rows; i++) {
       int32_t* of_row = dots + i * M * dot_pitch;
 #if defined(__AVX512F__)

@@ -94,15 +94,6 @@ VIVACE_INLINE void pack_codes(const Columns& columns, int64_t elements, int64_t 
   }
 }
 
-// Those of kLanes columns, which lie together.
-VIVACE_INLINE void prefetch_scales(const Weight& weight, int64_t column) {
-  int64_t bytes = weight.k / weight.group * (weight.format == Format::mxfp4 ? 1 : size_of(weight.type));
-  for (int64_t at = column * bytes; at < (column + kLanes) * bytes; at += 64) {
-    prefetch((const char*)weight.scales + at);
-    if (weight.biases) prefetch((const char*)weight.biases + at);
-  }
-}
-
 template <class L>
 VIVACE_INLINE void pack_scales(const Weight& weight, int64_t column, int side, Tile& tile) {
   int64_t blocks = weight.k / L::block, padded = round_up(weight.k, kChunk) / L::block;

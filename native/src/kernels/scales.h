@@ -54,6 +54,15 @@ VIVACE_INLINE ScaleBias scales_of(const Weight& w, int64_t row, int64_t block, i
   return {each_twice(load_any(w.scales, w.type, first, groups)), each_twice(load_any(w.biases, w.type, first, groups))};
 }
 
+// The scales of kLanes columns, which lie together.
+VIVACE_INLINE void prefetch_scales(const Weight& weight, int64_t column) {
+  int64_t bytes = weight.k / weight.group * (weight.format == Format::mxfp4 ? 1 : size_of(weight.type));
+  for (int64_t at = column * bytes; at < (column + kLanes) * bytes; at += 64) {
+    prefetch((const char*)weight.scales + at);
+    if (weight.biases) prefetch((const char*)weight.biases + at);
+  }
+}
+
 VIVACE_INLINE int block_of(const Weight& w) { return w.group == 32 ? 32 : 64; }
 
 }  // namespace
