@@ -51,13 +51,13 @@ def feeding(parts: Parts, kernels: Kernels) -> Half:
     if projections is None:
         return _plain_feeding(parts)
     norms = _handle(parts.feed_norm), _handle(parts.feed_post)
-    layer = kernels.ops.Mlp(*norms, *projections, parts.activation, kernels.exact)
+    layer: Any = kernels.ops.Mlp(*norms, *projections, parts.activation, kernels.exact)
     return lambda x, mask, cache: layer(x)
 
 
 def _plain_mixing(parts: Parts) -> Half:
     def mix(x: mx.array, mask: Any, cache: Any) -> mx.array:
-        y = parts.mixer(parts.mix_norm(x), mask, cache)
+        y: mx.array = parts.mixer(parts.mix_norm(x), mask, cache)
         return x + (parts.mix_post(y) if parts.mix_post else y)
 
     return mix
@@ -65,7 +65,7 @@ def _plain_mixing(parts: Parts) -> Half:
 
 def _plain_feeding(parts: Parts) -> Half:
     def feed(x: mx.array, mask: Any, cache: Any) -> mx.array:
-        y = parts.mlp(parts.feed_norm(x))
+        y: mx.array = parts.mlp(parts.feed_norm(x))
         return x + (parts.feed_post(y) if parts.feed_post else y)
 
     return feed
@@ -76,7 +76,7 @@ def _attention(parts: Parts, kernels: Kernels) -> Half:
     projections = _handles(attention, "q_proj", "k_proj", "v_proj", "o_proj")
     if projections is None or not isinstance(attention.get("rope"), NativeRope):
         return plain
-    layer = kernels.ops.Attention(
+    layer: Any = kernels.ops.Attention(
         _handle(parts.mix_norm),
         _handle(parts.mix_post),
         *projections,
@@ -104,10 +104,10 @@ def _append_and_attend(layer: Any, x: mx.array, slabs: list[Slab]) -> mx.array:
     positions = [slab.offset for slab in slabs]
     loans = [slab.lend(n, layer.key_shape, layer.value_shape, x.dtype) for slab in slabs]
     keys, values, begins, firsts = (list(part) for part in zip(*loans, strict=True))
-    y, *written = layer(x, keys, values, begins, firsts, positions, slabs[0].window or 0)
+    written: list[mx.array] = layer(x, keys, values, begins, firsts, positions, slabs[0].window or 0)
     for i, slab in enumerate(slabs):
-        slab.take_back(written[2 * i], written[2 * i + 1], n)
-    return y
+        slab.take_back(written[2 * i + 1], written[2 * i + 2], n)
+    return written[0]
 
 
 def _delta(parts: Parts, kernels: Kernels) -> Half:
@@ -116,7 +116,7 @@ def _delta(parts: Parts, kernels: Kernels) -> Half:
     if projections is None or "bias" in delta.conv1d:
         return plain
     *inward, outward = projections
-    layer = kernels.ops.DeltaNet(
+    layer: Any = kernels.ops.DeltaNet(
         _handle(parts.mix_norm),
         *inward,
         delta.conv1d.weight,
@@ -133,9 +133,10 @@ def _delta(parts: Parts, kernels: Kernels) -> Half:
         if mask is not None or type(cache) is not ArraysCache or cache.lengths is not None:
             return plain(x, mask, cache)
         states, cache.cache = list(cache.cache), [None, None]
-        y, *cache.cache = layer(x, *states)
+        results: list[mx.array] = layer(x, *states)
+        cache.cache = results[1:]
         cache.advance(x.shape[1])
-        return y
+        return results[0]
 
     return mix
 

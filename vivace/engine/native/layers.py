@@ -6,11 +6,17 @@ Weights stay as the checkpoint has them (quantized, or in half precision); activ
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models import rope_utils, switch_layers
+
+
+class Ops(Protocol):
+    """The functions of `vivace_cpu`. (Its classes too: what they make is no array, which those who call them say.)"""
+
+    def __getattr__(self, name: str) -> Callable[..., mx.array]: ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Kernels:
     """The module `vivace_cpu`; whether quantized weights meet the activations as they are (`exact`) or rounded to int8;
     the dtype of the activations."""
 
-    ops: Any
+    ops: Ops
     exact: bool = False
     dtype: mx.Dtype = mx.float32
 
