@@ -1,0 +1,34 @@
+"""The step loop on the native kernels: whoever else is in the batch, each request gets what it gets alone."""
+
+import random
+
+import pytest
+
+from tests.engine.harness import Harness
+from tests.random_models import KINDS, VOCAB, random_checkpoint
+from vivace.engine.models import load
+from vivace.engine.native.layers import Kernels
+from vivace.engine.seams import Means
+from vivace.protocol import Sampling
+
+vivace_cpu = pytest.importorskip("vivace_cpu")
+
+
+def prompt(length: int) -> list[int]:
+    return random.Random(length).choices(range(VOCAB), k=length)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_requests_that_join_at_different_steps_get_what_they_get_alone(tmp_path, kind):
+    folder = random_checkpoint(tmp_path / kind, kind, bits=8)
+    model = load(folder, "auto", lambda _: None, Means(Kernels(vivace_cpu, exact=True)))
+    sampled = Sampling(seed=5, temperature=0.8, top_k=40, top_p=0.9)
+    requests = {str(n): (prompt(n), Sampling(temperature=0) if n % 2 else sampled) for n in (1, 6, 37, 90)}
+    alone = {id: Harness(model).answer(tokens, 30, sampling) for id, (tokens, sampling) in requests.items()}
+    harness = Harness(model)
+    for id, (tokens, sampling) in requests.items():
+        harness.submit(id, tokens, 30, sampling)
+        harness.turn()
+        harness.turn()
+    harness.run()
+    assert harness.tokens == alone
