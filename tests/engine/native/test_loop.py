@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.engine.harness import Harness
-from tests.random_models import KINDS, VOCAB, random_checkpoint
+from tests.random_models import KINDS, ONE_BY_ONE, VOCAB, random_checkpoint
 from vivace.engine.models import load
 from vivace.engine.native.layers import Kernels
 from vivace.engine.seams import Means
@@ -20,7 +20,8 @@ def prompt(length: int) -> list[int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests_that_join_at_different_steps_get_what_they_get_alone(tmp_path, kind):
-    folder = random_checkpoint(tmp_path / kind, kind, bits=8)
+    bits = 8 if kind not in ONE_BY_ONE else None  # its matrices are too narrow for a group
+    folder = random_checkpoint(tmp_path / kind, kind, bits=bits)
     model = load(folder, "auto", lambda _: None, Means(Kernels(vivace_cpu, exact=True)))
     sampled = Sampling(seed=5, temperature=0.8, top_k=40, top_p=0.9)
     requests = {str(n): (prompt(n), Sampling(temperature=0) if n % 2 else sampled) for n in (1, 6, 37, 90)}
