@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,7 +66,7 @@ def describe(name: str, directory: Path, settings: Settings) -> JSON:
             for kind, chosen in (("tool", chat.tool_dialect), ("reasoning", chat.reasoning_dialect))
         },
         "stop_tokens": {str(i): chat.tokenizer.id_to_token(i) for i in chat.checkpoint.stop_ids},
-        "memory": _memory(chat.checkpoint, settings.dtype, _computes_on_cpu()),
+        "memory": _memory(chat.checkpoint, settings.dtype, _computes_on_cpu(), _has_kernels(settings.cpu_level)),
     }
 
 
@@ -91,10 +92,11 @@ def _architecture(checkpoint: Checkpoint) -> JSON:
     }
 
 
-def _memory(checkpoint: Checkpoint, dtype: str, on_cpu: bool) -> JSON:
-    """Weights, and one sequence at several lengths."""
-    number = float_bytes(dtype, on_cpu)
-    weights = _weights(checkpoint, number, on_cpu)
+def _memory(checkpoint: Checkpoint, dtype: str, on_cpu: bool, kernels: bool) -> JSON:
+    """Weights, and one sequence at several lengths. `kernels`: a CPU has ours, which take weights as they are stored."""
+    number = float_bytes(dtype, on_cpu and not kernels)
+    stored = sum(tensor.nbytes for tensor in tensors.read(checkpoint.path).values())
+    weights = stored if on_cpu and kernels else _weights(checkpoint, number, on_cpu)
     facts = memory_facts(checkpoint.config, weights, number)
     lengths = sorted(
         {length for length in CONTEXTS if length < checkpoint.context_length} | {checkpoint.context_length}
@@ -120,6 +122,11 @@ def _weights(checkpoint: Checkpoint, number: int, on_cpu: bool) -> int:
 def float_bytes(dtype: str, on_cpu: bool) -> int:
     """Of one number in the engine: "auto" is float32 on a CPU, half precision elsewhere."""
     return _FLOAT_BYTES.get(dtype, 4 if on_cpu else 2)
+
+
+def _has_kernels(cpu_level: str) -> bool:
+    """Whether the CPU kernels are installed and not switched off; if they work is the engine's to find out."""
+    return cpu_level != "off" and find_spec("vivace_cpu") is not None
 
 
 def _computes_on_cpu() -> bool:
