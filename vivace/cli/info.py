@@ -93,7 +93,7 @@ def _architecture(checkpoint: Checkpoint) -> JSON:
 
 
 def _memory(checkpoint: Checkpoint, dtype: str, on_cpu: bool, kernels: bool) -> JSON:
-    """Weights, and one sequence at several lengths. `kernels`: a CPU has ours, which take weights as they are stored."""
+    """Weights, and one sequence at several lengths. `kernels`: a CPU has ours, which take weights as stored."""
     number = float_bytes(dtype, on_cpu and not kernels)
     stored = sum(tensor.nbytes for tensor in tensors.read(checkpoint.path).values())
     weights = stored if on_cpu and kernels else _weights(checkpoint, number, on_cpu)
