@@ -11,6 +11,7 @@ from vivace.engine.cache.ragged import BatchCaches
 from vivace.engine.models import LoadedModel, load
 from vivace.engine.native.blocks import FusedBlock
 from vivace.engine.native.layers import Kernels
+from vivace.engine.probe import probe
 from vivace.engine.seams import Means
 
 vivace_cpu = pytest.importorskip("vivace_cpu")
@@ -99,6 +100,11 @@ def test_rows_of_a_batch_get_what_they_get_alone(checkpoint, kind, exact):
     together = model.forward(mx.array([[prompt[-1]] for prompt in prompts]), batch.layers)[:, -1]
     for row, expected in zip(together, alone, strict=True):
         assert distance(row, expected) < 1e-4
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ONE_BY_ONE])
+def test_rows_share_a_forward_with_rounded_activations_too(checkpoint, kind):
+    assert probe(native(checkpoint(kind, 8, "bfloat16"), exact=False, dtype="auto"))[1].unshared == ""
 
 
 @pytest.mark.parametrize("kind", ["qwen3", "qwen3_5", "gemma3"])
