@@ -30,7 +30,7 @@ struct SequenceView {
 struct AttentionLayer {
   RmsNorm norm;
   std::optional<RmsNorm> post, q_norm, k_norm;
-  std::shared_ptr<Linear> q, k, v, o;
+  Linear q, k, v, o;
   Rope rope;
   int64_t heads, kv_heads, dim, value_dim;
   float scale;
@@ -53,11 +53,11 @@ struct AttentionLayer {
 // q, k and v of all rows, normed per head where the model does that.
 AttentionLayer::Projected AttentionLayer::project(const void* x, Type type, int64_t rows, Scratch& scratch) const {
   float* normed = scratch.take<float>(rows * norm.dim());
-  float* queries = scratch.take<float>(rows * q->n());
-  float* keys = scratch.take<float>(rows * k->n());
-  float* values = scratch.take<float>(rows * v->n());
+  float* queries = scratch.take<float>(rows * q.n());
+  float* keys = scratch.take<float>(rows * k.n());
+  float* values = scratch.take<float>(rows * v.n());
   norm.run(x, type, rows, norm.dim(), normed, Type::f32);
-  multiply(normed, Type::f32, rows, norm.dim(), {q->into(queries), k->into(keys), v->into(values)}, Type::f32, exact);
+  multiply(normed, Type::f32, rows, norm.dim(), {q.into(queries), k.into(keys), v.into(values)}, Type::f32, exact);
   int64_t q_head = gated ? 2 * dim : dim;  // of a gated layer each head's query is followed by its gate
   Projected p{queries, keys, values, gated ? queries + dim : nullptr, q_head};
   if (q_norm) {
@@ -78,10 +78,10 @@ void AttentionLayer::store(const Projected& p, const std::vector<SequenceView>& 
     RopePart parts[2] = {
         {queries, queries, heads, 0, p.q_head, heads * p.q_head, 0, p.q_head, heads * p.q_head, Type::f32, Type::f32,
          false},
-        {p.k + row * k->n(), s.keys.at(s.begin), kv_heads, 0, dim, k->n(), 0, s.keys.head, s.keys.token, Type::f32,
+        {p.k + row * k.n(), s.keys.at(s.begin), kv_heads, 0, dim, k.n(), 0, s.keys.head, s.keys.token, Type::f32,
          s.keys.type, true}};
     rope.run(parts, 2, tokens, dim, s.position);
-    RopePart copied{p.v + row * v->n(), s.values.at(s.begin), kv_heads, 0, value_dim, v->n(), 0, s.values.head,
+    RopePart copied{p.v + row * v.n(), s.values.at(s.begin), kv_heads, 0, value_dim, v.n(), 0, s.values.head,
                     s.values.token, Type::f32, s.values.type, true};
     Rope::none().run(&copied, 1, tokens, value_dim, 0);
   }
@@ -135,12 +135,12 @@ void AttentionLayer::run(const void* x, void* out, Type type, const std::vector<
   attend(p, attended, sequences, tokens, window);
   if (gated) activate(Activation::sigmoid, p.gate, 2 * dim, attended, attended, rows * heads, value_dim);
   if (!post) {
-    multiply(attended, Type::f32, rows, width, {o->into(out, x)}, type, exact);
+    multiply(attended, Type::f32, rows, width, {o.into(out, x)}, type, exact);
     return;
   }
-  float* result = scratch.take<float>(rows * o->n());
-  multiply(attended, Type::f32, rows, width, {o->into(result)}, Type::f32, exact);
-  post->run(result, Type::f32, rows, o->n(), out, type, x);
+  float* result = scratch.take<float>(rows * o.n());
+  multiply(attended, Type::f32, rows, width, {o.into(result)}, Type::f32, exact);
+  post->run(result, Type::f32, rows, o.n(), out, type, x);
 }
 
 // Inputs: x [rows, tokens, dim], then keys and values of every row; outputs: the same, written to.
@@ -180,9 +180,10 @@ void check_slab(const mx::array& slab, int64_t heads, int64_t dim, int64_t end) 
   type_of(slab, "a slab");
 }
 
-Op::Arrays apply(const std::shared_ptr<AttentionLayer>& layer, const mx::array& x, const Op::Arrays& keys,
+Op::Arrays apply(const Held<AttentionLayer>& held, const mx::array& x, const Op::Arrays& keys,
                  const Op::Arrays& values, const std::vector<int64_t>& begins, const std::vector<int64_t>& firsts,
                  const std::vector<int64_t>& positions, int64_t window) {
+  const auto& layer = held.layer;
   size_t rows = begins.size();
   require(x.ndim() == 3 && x.shape(2) == layer->norm.dim() && x.shape(0) == static_cast<int>(rows) && rows > 0,
           "x must be [rows, tokens, dim]");
@@ -207,24 +208,22 @@ Op::Arrays apply(const std::shared_ptr<AttentionLayer>& layer, const mx::array& 
   return mx::array::make_arrays(std::move(shapes), dtypes, op, inputs);
 }
 
-std::shared_ptr<AttentionLayer> make(const RmsNorm& norm, const std::optional<RmsNorm>& post,
-                                     const std::shared_ptr<Linear>& q, const std::shared_ptr<Linear>& k,
-                                     const std::shared_ptr<Linear>& v, const std::shared_ptr<Linear>& o,
-                                     const std::optional<RmsNorm>& q_norm, const std::optional<RmsNorm>& k_norm,
-                                     const Rope& rope, int64_t heads, int64_t kv_heads, float scale, bool gated,
-                                     bool exact) {
+void make(Held<AttentionLayer>* held, const RmsNorm& norm, const std::optional<RmsNorm>& post, const Linear& q,
+          const Linear& k, const Linear& v, const Linear& o, const std::optional<RmsNorm>& q_norm,
+          const std::optional<RmsNorm>& k_norm, const Rope& rope, int64_t heads, int64_t kv_heads, float scale,
+          bool gated, bool exact) {
   require(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, "heads must be a multiple of kv_heads");
-  int64_t dim = k->n() / kv_heads, value_dim = v->n() / kv_heads;
-  require(q->k() == norm.dim() && k->k() == norm.dim() && v->k() == norm.dim() && o->n() == norm.dim(),
+  int64_t dim = k.n() / kv_heads, value_dim = v.n() / kv_heads;
+  require(q.k() == norm.dim() && k.k() == norm.dim() && v.k() == norm.dim() && o.n() == norm.dim(),
           "the projections do not fit the norm");
-  require(k->n() == kv_heads * dim && v->n() == kv_heads * value_dim && o->k() == heads * value_dim &&
-              q->n() == heads * dim * (gated ? 2 : 1) && (!gated || dim == value_dim),
+  require(k.n() == kv_heads * dim && v.n() == kv_heads * value_dim && o.k() == heads * value_dim &&
+              q.n() == heads * dim * (gated ? 2 : 1) && (!gated || dim == value_dim),
           "the projections do not fit the heads");
   require((!q_norm || q_norm->dim() == dim) && (!k_norm || k_norm->dim() == dim), "the head norms do not fit");
   require(rope.dims() <= dim, "more dimensions to rotate than a head has");
   require(!post || post->dim() == norm.dim(), "the second norm does not fit");
-  return std::make_shared<AttentionLayer>(AttentionLayer{norm, post, q_norm, k_norm, q, k, v, o, rope, heads, kv_heads,
-                                                         dim, value_dim, scale, gated, exact});
+  AttentionLayer layer{norm, post, q_norm, k_norm, q, k, v, o, rope, heads, kv_heads, dim, value_dim, scale, gated, exact};
+  new (held) Held<AttentionLayer>{std::make_shared<const AttentionLayer>(std::move(layer))};
 }
 
 nb::tuple slab_shape(int64_t kv_heads, int64_t dim) { return nb::make_tuple(1, kv_heads, 0, dim); }
@@ -233,12 +232,12 @@ nb::tuple slab_shape(int64_t kv_heads, int64_t dim) { return nb::make_tuple(1, k
 
 void bind_attention_block(nb::module_& module) {
   using namespace nb::literals;
-  nb::class_<AttentionLayer>(module, "Attention",
+  nb::class_<Held<AttentionLayer>>(module, "Attention",
                              "An attention block with its norms, rotary embedding, slabs and residual.")
-      .def(nb::new_(&make), "norm"_a, "post"_a.none(), "q"_a, "k"_a, "v"_a, "o"_a, "q_norm"_a.none(),
+      .def("__init__", &make, "norm"_a, "post"_a.none(), "q"_a, "k"_a, "v"_a, "o"_a, "q_norm"_a.none(),
            "k_norm"_a.none(), "rope"_a, "heads"_a, "kv_heads"_a, "scale"_a, "gated"_a = false, "exact"_a = false)
-      .def_prop_ro("key_shape", [](const AttentionLayer& l) { return slab_shape(l.kv_heads, l.dim); })
-      .def_prop_ro("value_shape", [](const AttentionLayer& l) { return slab_shape(l.kv_heads, l.value_dim); })
+      .def_prop_ro("key_shape", [](const Held<AttentionLayer>& l) { return slab_shape(l.layer->kv_heads, l.layer->dim); })
+      .def_prop_ro("value_shape", [](const Held<AttentionLayer>& l) { return slab_shape(l.layer->kv_heads, l.layer->value_dim); })
       .def("__call__", &apply, "x"_a, "keys"_a, "values"_a, "begins"_a, "firsts"_a, "positions"_a, "window"_a = 0,
            "x [rows, tokens, dim]; keys and values: slabs [1, kv heads, capacity, dim] of each row. The new tokens are\n"
            "written from begins[row] on and see keys from firsts[row] on, at most the last `window`. Gives x with the\n"

@@ -11,7 +11,7 @@ namespace {
 
 struct DeltaLayer {
   RmsNorm norm, head_norm;
-  std::shared_ptr<Linear> qkv, z, b, a, out;
+  Linear qkv, z, b, a, out;
   mx::array conv, a_log, dt_bias;  // [channels, width, 1], [heads], [heads]
   int64_t key_heads, heads, key_dim, dim;
   bool exact;
@@ -100,12 +100,12 @@ void DeltaLayer::run(const void* x, void* result, Type type, int64_t batch, int6
   float* y = scratch.take<float>(rows * values);
   norm.run(x, type, rows, norm.dim(), normed, Type::f32);
   multiply(normed, Type::f32, rows, norm.dim(),
-           {qkv->into(mixed), z->into(gates), b->into(betas), a->into(decays)}, Type::f32, exact);
+           {qkv.into(mixed), z.into(gates), b.into(betas), a.into(decays)}, Type::f32, exact);
   convolve(mixed, convolved, batch, tokens, states);
   recur(convolved, decays, betas, y, batch, tokens, states);
   head_norm.run(y, Type::f32, rows * heads, dim, y, Type::f32);
   activate(Activation::silu, gates, dim, y, y, rows * heads, dim);
-  multiply(y, Type::f32, rows, values, {out->into(result, x)}, type, exact);
+  multiply(y, Type::f32, rows, values, {out.into(result, x)}, type, exact);
 }
 
 // Inputs: x, then the two states unless they are zero; outputs: x with the block's result added, the states after it.
@@ -136,8 +136,9 @@ struct Delta : OpOf<Delta> {
   }
 };
 
-Op::Arrays apply(const std::shared_ptr<DeltaLayer>& layer, const mx::array& x,
+Op::Arrays apply(const Held<DeltaLayer>& held, const mx::array& x,
                  const std::optional<mx::array>& conv_state, const std::optional<mx::array>& state) {
+  const auto& layer = held.layer;
   require(x.ndim() == 3 && x.shape(2) == layer->norm.dim(), "x must be [batch, tokens, dim]");
   type_of(x, "x");
   require(conv_state.has_value() == state.has_value(), "both states or none");
@@ -156,32 +157,32 @@ Op::Arrays apply(const std::shared_ptr<DeltaLayer>& layer, const mx::array& x,
   return mx::array::make_arrays({x.shape(), conv_shape, shape}, {x.dtype(), mx::float32, mx::float32}, op, inputs);
 }
 
-std::shared_ptr<DeltaLayer> make(const RmsNorm& norm, const std::shared_ptr<Linear>& qkv,
-                                 const std::shared_ptr<Linear>& z, const std::shared_ptr<Linear>& b,
-                                 const std::shared_ptr<Linear>& a, const mx::array& conv, const mx::array& a_log,
-                                 const mx::array& dt_bias, const RmsNorm& head_norm, const std::shared_ptr<Linear>& out,
-                                 int64_t key_heads, int64_t key_dim, bool exact) {
-  int64_t heads = a->n(), dim = head_norm.dim();
+void make(Held<DeltaLayer>* held, const RmsNorm& norm, const Linear& qkv, const Linear& z, const Linear& b,
+          const Linear& a, const mx::array& conv, const mx::array& a_log, const mx::array& dt_bias,
+          const RmsNorm& head_norm, const Linear& out, int64_t key_heads, int64_t key_dim, bool exact) {
+  int64_t heads = a.n(), dim = head_norm.dim();
   require(key_heads > 0 && heads % key_heads == 0, "heads must be a multiple of key_heads");
-  for (const auto& projection : {qkv, z, b, a}) require(projection->k() == norm.dim(), "a projection does not fit x");
-  require(qkv->n() == 2 * key_heads * key_dim + heads * dim && z->n() == heads * dim && b->n() == heads &&
-              out->k() == heads * dim && out->n() == norm.dim(),
+  for (const Linear* projection : {&qkv, &z, &b, &a})
+    require(projection->k() == norm.dim(), "a projection does not fit x");
+  require(qkv.n() == 2 * key_heads * key_dim + heads * dim && z.n() == heads * dim && b.n() == heads &&
+              out.k() == heads * dim && out.n() == norm.dim(),
           "the projections do not fit the heads");
-  require(conv.ndim() == 3 && conv.shape(0) == qkv->n() && conv.shape(1) >= 2 && conv.shape(1) <= 8 && conv.shape(2) == 1,
+  require(conv.ndim() == 3 && conv.shape(0) == qkv.n() && conv.shape(1) >= 2 && conv.shape(1) <= 8 && conv.shape(2) == 1,
           "conv must be [channels, width, 1] with a width of 2 to 8");
   require(a_log.ndim() == 1 && a_log.shape(0) == heads && dt_bias.shape() == a_log.shape(),
           "a_log and dt_bias must be [heads]");
   for (const mx::array& array : {conv, a_log, dt_bias}) type_of(array, "a parameter");
-  return std::make_shared<DeltaLayer>(DeltaLayer{norm, head_norm, qkv, z, b, a, out, settled(conv), settled(a_log),
-                                                 settled(dt_bias), key_heads, heads, key_dim, dim, exact});
+  DeltaLayer layer{norm, head_norm, qkv, z, b, a, out, settled(conv), settled(a_log), settled(dt_bias),
+                   key_heads, heads, key_dim, dim, exact};
+  new (held) Held<DeltaLayer>{std::make_shared<const DeltaLayer>(std::move(layer))};
 }
 
 }  // namespace
 
 void bind_delta_block(nb::module_& module) {
   using namespace nb::literals;
-  nb::class_<DeltaLayer>(module, "DeltaNet", "A Gated DeltaNet block with its norms, convolution, states and residual.")
-      .def(nb::new_(&make), "norm"_a, "qkv"_a, "z"_a, "b"_a, "a"_a, "conv"_a, "a_log"_a, "dt_bias"_a, "head_norm"_a,
+  nb::class_<Held<DeltaLayer>>(module, "DeltaNet", "A Gated DeltaNet block with its norms, convolution, states and residual.")
+      .def("__init__", &make, "norm"_a, "qkv"_a, "z"_a, "b"_a, "a"_a, "conv"_a, "a_log"_a, "dt_bias"_a, "head_norm"_a,
            "out"_a, "key_heads"_a, "key_dim"_a, "exact"_a = false)
       .def("__call__", &apply, "x"_a, "conv_state"_a.none(), "state"_a.none(),
            "x [batch, tokens, dim]; states [batch, width - 1, channels] and [batch, heads, dim, key_dim] float32, or\n"
