@@ -200,7 +200,9 @@ def test_what_is_no_http_is_refused(server: Server, sent: bytes) -> None:
         client.socket.sendall(sent)
         client.socket.shutdown(socket.SHUT_WR)
         reply = client.socket.recv(4096)
-    except ConnectionError:
+    except TimeoutError:
+        raise
+    except OSError:  # reset, or no longer connected: it closed first
         reply = b""
     assert reply == b"" or reply.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), reply
     client.leave(reset=False)
