@@ -65,7 +65,6 @@ int failures();
 
 // One round of random cases of each family.
 void check_norm(const Kernels& kernels, Random& random);
-void check_cast(const Kernels& kernels, Random& random);
 void check_matmul(const Kernels& kernels, Random& random);
 void check_gather(const Kernels& kernels, Random& random);
 void check_embed(const Kernels& kernels, Random& random);

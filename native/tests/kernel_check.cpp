@@ -20,7 +20,6 @@ struct Family {
 
 const Family kFamilies[] = {
     {"norm", check_norm},
-    {"cast", check_cast},
     {"matmul", check_matmul},
     {"gather", check_gather},
     {"embed", check_embed},

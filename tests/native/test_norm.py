@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.native.reference import DTYPES, ULP, float64, largest_error
+from tests.native.reference import DTYPES, ULP, float64, error_of_largest
 
 vivace_cpu = pytest.importorskip("vivace_cpu")
 
@@ -35,7 +35,7 @@ def test_norms_are_as_exact_as_stock(level: str, dtype: mx.Dtype, rows: int, dim
         (vivace_cpu.layer_norm(x, weight, bias, 1e-5), mx.fast.layer_norm(x, weight, bias, 1e-5), layer),
     ]
     for ours, stock, exact in pairs:
-        assert largest_error(ours, exact) <= 1.1 * largest_error(stock, exact) + 4 * ULP[dtype]
+        assert error_of_largest(ours, exact) <= 1.1 * error_of_largest(stock, exact) + 4 * ULP[dtype]
 
 
 def test_views_empty_inputs_and_nan(level: str) -> None:

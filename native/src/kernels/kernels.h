@@ -17,7 +17,6 @@
 
 #define VIVACE_KERNELS(K)            \
   K(norm, NormArgs)                  \
-  K(cast, CastArgs)                  \
   K(matmul, MatmulArgs)              \
   K(gather_matmul, GatherMatmulArgs) \
   K(embed, EmbedArgs)                \

@@ -65,7 +65,7 @@ VIVACE_INLINE Floats gumbel(Pair<uint32_t> key, int64_t index, int64_t dim) {
   for (int lane = 0; lane < kLanes; lane++) i[lane] = (uint32_t)index + lane;
   // Word j of the first half and word j + offset come from one call; an odd one stands alone in the middle.
   const uint32_t half = dim / 2, offset = half + dim % 2;
-  UInts in_first = (UInts)(i < half), alone = (UInts)((i == half) & (UInts)(dim % 2 ? i == i : i != i));
+  UInts in_first = (UInts)(i < half), alone = dim % 2 ? (UInts)(i == half) : UInts{};
   UInts first = (in_first & i) | (alone & i) | (~(in_first | alone) & (i - offset));
   UInts second = (in_first & (i + offset)) | (~(in_first | alone) & i);
   Pair<UInts> words = threefry<UInts>(key.first, key.second, first, second);

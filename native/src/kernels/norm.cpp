@@ -36,7 +36,7 @@ void norm_row(const NormArgs& a, int64_t row) {
   const O* add = a.add ? (const O*)a.add + row * a.dim : nullptr;
   O* out = (O*)a.out + row * a.dim;
   float mean = a.center ? mean_of(x, a.dim) : 0.0f;
-  float factor = a.scale / std::sqrt(squares_of(x, a.dim, mean) / a.dim + a.eps);
+  float factor = 1.0f / std::sqrt(squares_of(x, a.dim, mean) / a.dim + a.eps);
   for (int64_t i = 0; i < a.dim; i += kLanes) {
     int64_t n = a.dim - i;
     Floats v = (load(x + i, n) - mean) * factor;
@@ -56,27 +56,10 @@ void norm_rows(const NormArgs& a) {
   });
 }
 
-template <class T, class O>
-void cast_all(const CastArgs& a) {
-  constexpr int64_t kChunk = 16384;
-  parallel_for(ceil_div(a.size, kChunk), [&](int64_t c) {
-    int64_t end = smaller(a.size, (c + 1) * kChunk);
-    for (int64_t i = c * kChunk; i < end; i += kLanes) {
-      Floats v = load((const T*)a.x + i, end - i);
-      if (a.clamp) v = select(v != v, v, min(max(v, broadcast(-65504.0f)), broadcast(65504.0f)));
-      store((O*)a.out + i, v, end - i);
-    }
-  });
-}
-
 }  // namespace
 
 void norm(const NormArgs& a) {
   VIVACE_DISPATCH(a.type, T, VIVACE_DISPATCH(a.weight_type, W, VIVACE_DISPATCH(a.out_type, O, norm_rows<T, W, O>(a))));
-}
-
-void cast(const CastArgs& a) {
-  VIVACE_DISPATCH(a.type, T, VIVACE_DISPATCH(a.out_type, O, cast_all<T, O>(a)));
 }
 
 }  // namespace VIVACE_LEVEL

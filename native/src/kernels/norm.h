@@ -13,19 +13,9 @@ struct NormArgs {
   void* out;
   int64_t rows, dim, stride;
   float eps;
-  float scale;   // a factor of the result; 1 for most
   float offset;  // added to the weight: 1 for Gemma's norms, 0 for others
   bool center;   // LayerNorm
   Type type, weight_type, out_type;
-};
-
-// out[i] = x[i] in another type; f16 saturates instead of becoming infinite when `clamp`.
-struct CastArgs {
-  const void* x;
-  void* out;
-  int64_t size;
-  Type type, out_type;
-  bool clamp;
 };
 
 }  // namespace vivace

@@ -222,11 +222,12 @@ void make(Held<AttentionLayer>* held, const RmsNorm& norm, const std::optional<R
   require((!q_norm || q_norm->dim() == dim) && (!k_norm || k_norm->dim() == dim), "the head norms do not fit");
   require(rope.dims() <= dim, "more dimensions to rotate than a head has");
   require(!post || post->dim() == norm.dim(), "the second norm does not fit");
-  AttentionLayer layer{norm, post, q_norm, k_norm, q, k, v, o, rope, heads, kv_heads, dim, value_dim, scale, gated, exact};
+  AttentionLayer layer{norm, post,  q_norm,   k_norm, q,         k,     v,     o,
+                       rope, heads, kv_heads, dim,    value_dim, scale, gated, exact};
   new (held) Held<AttentionLayer>{std::make_shared<const AttentionLayer>(std::move(layer))};
 }
 
-nb::tuple slab_shape(int64_t kv_heads, int64_t dim) { return nb::make_tuple(1, kv_heads, 0, dim); }
+nb::tuple slab_shape(const AttentionLayer& layer, int64_t dim) { return nb::make_tuple(1, layer.kv_heads, 0, dim); }
 
 }  // namespace
 
@@ -236,8 +237,8 @@ void bind_attention_block(nb::module_& module) {
                              "An attention block with its norms, rotary embedding, slabs and residual.")
       .def("__init__", &make, "norm"_a, "post"_a.none(), "q"_a, "k"_a, "v"_a, "o"_a, "q_norm"_a.none(),
            "k_norm"_a.none(), "rope"_a, "heads"_a, "kv_heads"_a, "scale"_a, "gated"_a = false, "exact"_a = false)
-      .def_prop_ro("key_shape", [](const Held<AttentionLayer>& l) { return slab_shape(l.layer->kv_heads, l.layer->dim); })
-      .def_prop_ro("value_shape", [](const Held<AttentionLayer>& l) { return slab_shape(l.layer->kv_heads, l.layer->value_dim); })
+      .def_prop_ro("key_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.layer, l.layer->dim); })
+      .def_prop_ro("value_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.layer, l.layer->value_dim); })
       .def("__call__", &apply, "x"_a, "keys"_a, "values"_a, "begins"_a, "firsts"_a, "positions"_a, "window"_a = 0,
            "x [rows, tokens, dim]; keys and values: slabs [1, kv heads, capacity, dim] of each row. The new tokens are\n"
            "written from begins[row] on and see keys from firsts[row] on, at most the last `window`. Gives x with the\n"

@@ -103,8 +103,7 @@ void DeltaLayer::run(const void* x, void* result, Type type, int64_t batch, int6
            {qkv.into(mixed), z.into(gates), b.into(betas), a.into(decays)}, Type::f32, exact);
   convolve(mixed, convolved, batch, tokens, states);
   recur(convolved, decays, betas, y, batch, tokens, states);
-  head_norm.run(y, Type::f32, rows * heads, dim, y, Type::f32);
-  activate(Activation::silu, gates, dim, y, y, rows * heads, dim);
+  head_norm.run_gated(y, gates, rows, heads);
   multiply(y, Type::f32, rows, values, {out.into(result, x)}, type, exact);
 }
 

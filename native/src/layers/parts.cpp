@@ -87,12 +87,27 @@ void RmsNorm::run(const void* x, Type type, int64_t rows, int64_t stride, void* 
   args.dim = dim();
   args.stride = stride;
   args.eps = eps_;
-  args.scale = 1.0f;
   args.offset = offset_;
   args.type = type;
   args.weight_type = type_of(weight_, "weight");
   args.out_type = out_type;
   kernels().norm(args);
+}
+
+void RmsNorm::run_gated(float* x, const float* gate, int64_t rows, int64_t heads) const {
+  GatedNormArgs args{};
+  args.x = x;
+  args.out = x;
+  args.gate = gate;
+  args.weight = in(weight_);
+  args.tokens = rows;
+  args.heads = heads;
+  args.dim = dim();
+  args.x_stride = args.gate_stride = args.out_stride = heads * dim();
+  args.eps = eps_;
+  args.type = args.gate_type = Type::f32;
+  args.weight_type = type_of(weight_, "weight");
+  kernels().gated_norm(args);
 }
 
 Rope::Rope(const mx::array& frequencies, bool traditional, float factor)

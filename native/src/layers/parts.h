@@ -37,6 +37,8 @@ class RmsNorm {
   // Rows of x, `stride` elements apart, normed into dense rows of `out`; `add` is like out.
   void run(const void* x, Type type, int64_t rows, int64_t stride, void* out, Type out_type,
            const void* add = nullptr) const;
+  // Rows of x, in heads of dim(), normed and multiplied with silu(gate), in place.
+  void run_gated(float* x, const float* gate, int64_t rows, int64_t heads) const;
 
  private:
   mx::array weight_;

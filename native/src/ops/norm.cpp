@@ -27,7 +27,6 @@ struct Norm : OpOf<Norm> {
     args.rows = dim ? static_cast<int64_t>(x.size()) / dim : 0;
     args.dim = args.stride = dim;
     args.eps = eps;
-    args.scale = 1.0f;
     args.offset = offset;
     args.center = center;
     args.type = args.out_type = type_of(x, "x");
