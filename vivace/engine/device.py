@@ -82,7 +82,10 @@ def free_bytes() -> int:
 
 
 def _check_compiler() -> None:
-    """MLX compiles fused CPU kernels with the machine's g++ when they are first used."""
+    """MLX compiles fused CPU kernels with the machine's g++ when they are first used; without, one by one is slower.
+
+    The warning about missing kernels of ours names g++ too: one is enough.
+    """
     if shutil.which("g++") is None:
         mx.disable_compile()
-        log.warning("no g++ found: MLX cannot fuse operations, expect some slowdown (install g++ to mend it)")
+        log.info("no g++ found: MLX cannot fuse operations")

@@ -6,6 +6,7 @@ settings: temperature, then top-k, then top-p over what top-k left, then min-p. 
 log-probability plus Gumbel noise), so no cumulative sum over the vocabulary is inverted.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from functools import partial
@@ -66,7 +67,8 @@ def draw(logits: mx.array, raw: mx.array, rows: Seq[Sampling], positions: Seq[in
         else:
             tokens[mx.array(sampled)] = picks
     asked = [(i, row.top_logprobs) for i, row in enumerate(rows) if row.top_logprobs is not None]
-    return Drawn(tokens, tuple(_logprobs(raw, tokens, i, count) for i, count in asked))
+    logsumexp = ops.logsumexp if ops else mx.logsumexp
+    return Drawn(tokens, tuple(_logprobs(raw, tokens, i, count, logsumexp) for i, count in asked))
 
 
 def _sample(logits: mx.array, rows: Seq[Sampling], positions: Seq[int]) -> mx.array:
@@ -125,9 +127,11 @@ def _largest(values: mx.array, count: int) -> mx.array:
     return -mx.sort(-part, axis=-1)
 
 
-def _logprobs(raw: mx.array, tokens: mx.array, row: int, count: int) -> tuple[int, mx.array, mx.array, mx.array]:
+def _logprobs(
+    raw: mx.array, tokens: mx.array, row: int, count: int, logsumexp: Callable[[mx.array], mx.array]
+) -> tuple[int, mx.array, mx.array, mx.array]:
     scores = raw[row].astype(mx.float32)
-    scores = scores - mx.logsumexp(scores)
+    scores = scores - logsumexp(scores)
     drawn = mx.take(scores, tokens[row])
     if count == 0:
         empty = mx.zeros((0,))

@@ -6,7 +6,7 @@ loaded, where it still is mlx-lm's:
 - `scaled_dot_product_attention`: rows of a batch attend to their own slabs; on a CPU, where MLX fuses nothing, ours.
 - `gated_delta_update`: mlx-lm has a kernel for Metal only and loops over time elsewhere.
 - `swiglu`, `precise_swiglu` (CPU): MLX's exponential is scalar there. (Not `mlx.nn.silu`: other functions of mlx-lm
-  call it inside `mx.compile(shapeless=True)`, where ours cannot be traced.)
+  call it inside `mx.compile(shapeless=True)`, where ours cannot be traced.) With the native kernels `swiglu_oai` too.
 
 And layers are exchanged in the model itself, on a CPU: with the native kernels all that they can compute, without them
 depthwise `Conv1d`, which MLX runs channel by channel, and dense layers, which are split over the cores.
@@ -39,6 +39,7 @@ _STOCK: dict[str, Function] = {
     "gated_delta_update": delta.gated_delta_update,
     "swiglu": activations.swiglu,
     "precise_swiglu": activations.precise_swiglu,
+    "swiglu_oai": activations.swiglu_oai,
 }
 _installed: set[Function] = set()
 
@@ -75,6 +76,7 @@ def install_seams(model: nn.Module, means: Means = STOCK) -> None:
             "gated_delta_update": ops.gated_delta_update,
             "swiglu": ops.swiglu,
             "precise_swiglu": lambda h, gate, x: ops.swiglu(gate, x),
+            "swiglu_oai": lambda gate, x, alpha=1.702, limit=7.0: ops.clipped_swiglu(gate, x, alpha=alpha, limit=limit),
         }
     elif on_cpu():
         replacements["scaled_dot_product_attention"] = _row_by_row(_plain_attention)

@@ -3,14 +3,16 @@
 import random
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 import pytest
+from mlx_lm.models.rope_utils import YarnRoPE
 
 from tests.random_models import KINDS, ONE_BY_ONE, VOCAB, random_checkpoint
 from vivace.engine.cache.ragged import BatchCaches
 from vivace.engine.models import LoadedModel, load
 from vivace.engine.native.blocks import FusedBlock
-from vivace.engine.native.layers import Kernels
+from vivace.engine.native.layers import Kernels, native_layer
 from vivace.engine.probe import probe
 from vivace.engine.seams import Means
 
@@ -131,3 +133,32 @@ def _in_bfloat16(folder) -> LoadedModel:
     from mlx_lm.utils import load_model
 
     return LoadedModel(load_model(folder)[0], "bfloat16", 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_activations_in_half_precision(checkpoint, kind, dtype):
+    folder, prompt = checkpoint(kind), tokens(40)
+    truth = logits(load(folder, "float32", lambda _: None), prompt, [37])
+    assert distance(logits(native(folder, dtype=dtype), prompt, [20, 17]), truth) < 0.2
+
+
+def test_gemma_clips_its_residuals_in_float16(checkpoint):
+    blocks = native(checkpoint("gemma3"), dtype="float16").model.layers
+    assert not any(isinstance(block, FusedBlock) for block in blocks)
+
+
+def test_a_layer_of_ours_answers_what_models_ask_of_theirs():
+    kernels = Kernels(vivace_cpu)
+    rope, norm = native_layer(nn.RoPE(8, base=500.0), kernels), native_layer(nn.RMSNorm(8, eps=1e-4), kernels)
+    packed = native_layer(nn.QuantizedLinear(64, 32, bits=4, group_size=32), kernels)
+    assert (rope.base, rope.dims, norm.eps) == (500.0, 8, 1e-4)
+    assert (packed.bits, packed.group_size, packed.mode) == (4, 32, "affine")
+
+
+def test_a_rope_asked_for_more_is_mlx_lms():
+    stock = YarnRoPE(8, scaling_factor=4.0)
+    x = mx.random.normal((1, 2, 3, 8), key=mx.random.key(0))
+    ours = native_layer(stock, Kernels(vivace_cpu))
+    assert mx.allclose(ours(x, offset=5), stock(x, offset=5), atol=1e-5)
+    assert mx.array_equal(ours(x, offset=5, inverse=True), stock(x, offset=5, inverse=True))

@@ -62,7 +62,7 @@ def fuse(model: nn.Module, kernels: Kernels) -> None:
     families = {
         getattr(sys.modules[name], family.block): family
         for module, family in FAMILIES.items()
-        if (name := f"mlx_lm.models.{module}") in sys.modules
+        if (name := f"mlx_lm.models.{module}") in sys.modules and not _clips(family, kernels)
     }
 
     for _, module in model.named_modules():
@@ -71,6 +71,11 @@ def fuse(model: nn.Module, kernels: Kernels) -> None:
                 _fused(layer, families[type(layer)], kernels) if type(layer) in families else layer
                 for layer in module.layers
             ]
+
+
+def _clips(family: Family, kernels: Kernels) -> bool:
+    """Gemma keeps its residuals within the range of float16, which fused halves do not."""
+    return family.sandwich and kernels.dtype == mx.float16
 
 
 def _fused(block: nn.Module, family: Family, kernels: Kernels) -> nn.Module:

@@ -30,12 +30,13 @@ class Kernels:
 
 
 class NativeLayer(nn.Module):  # type: ignore[misc]  # mlx is not typed
-    """Parameters of the layer it stands for, and the kernels."""
+    """Parameters and plain attributes of the layer it stands for, which models may look at, and the kernels."""
 
     def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
         super().__init__()
-        for name, value in layer.items():
-            self[name] = value
+        for name, value in [*layer.items(), *vars(layer).items()]:
+            if name not in vars(self):  # what every module has
+                setattr(self, name, value)
         self._kernels = kernels
 
 
@@ -51,11 +52,11 @@ class NativeLinear(NativeLayer):
 
 
 class _Packed(NativeLayer):
-    """How the weights are packed: group_size, bits, mode."""
+    """A layer whose weights are packed."""
 
-    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
-        super().__init__(layer, kernels)
-        self._format = {"group_size": layer.group_size, "bits": layer.bits, "mode": layer.mode}
+    @property
+    def _format(self) -> dict[str, Any]:
+        return {"group_size": self.group_size, "bits": self.bits, "mode": self.mode}
 
 
 class NativeQuantizedLinear(_Packed):
@@ -116,25 +117,21 @@ class NativeRMSNorm(NativeLayer):
 
     def __init__(self, layer: nn.Module, kernels: Kernels, offset: float = 0.0) -> None:
         super().__init__(layer, kernels)
-        self._eps, self._offset = layer.eps, offset
+        self._offset = offset
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self._kernels.ops.rms_norm(x, self.weight, self._eps, self._offset)
+        return self._kernels.ops.rms_norm(x, self.weight, self.eps, self._offset)
 
     def handle(self) -> Any:
         """For fused blocks."""
-        return self._kernels.ops.RmsNorm(self.weight, self._eps, self._offset)
+        return self._kernels.ops.RmsNorm(self.weight, self.eps, self._offset)
 
 
 class NativeLayerNorm(NativeLayer):
     """`nn.LayerNorm`."""
 
-    def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
-        super().__init__(layer, kernels)
-        self._eps = layer.eps
-
     def __call__(self, x: mx.array) -> mx.array:
-        return self._kernels.ops.layer_norm(x, self.get("weight"), self.get("bias"), self._eps)
+        return self._kernels.ops.layer_norm(x, self.get("weight"), self.get("bias"), self.eps)
 
 
 class NativeRope(NativeLayer):
@@ -145,11 +142,15 @@ class NativeRope(NativeLayer):
 
     def __init__(self, layer: nn.Module, kernels: Kernels) -> None:
         super().__init__(layer, kernels)
+        self._stock = layer
         self._frequencies, self._factor = _rotation(layer)
         self._traditional = bool(getattr(layer, "traditional", False))
         mx.eval(self._frequencies)
 
-    def __call__(self, x: mx.array, offset: int | mx.array = 0) -> mx.array:
+    def __call__(self, x: mx.array, offset: int | mx.array = 0, **more: Any) -> mx.array:
+        if more:  # YaRN's scale and inverse, which DeepSeek V4.1 asks for
+            stock: mx.array = self._stock(x, offset=offset, **more)
+            return stock
         return self._kernels.ops.rope(x, offset, self._frequencies, traditional=self._traditional, factor=self._factor)
 
     def handle(self) -> Any:
