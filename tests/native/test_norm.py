@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.native.reference import DTYPES, ULP, float64, error_of_largest
+from tests.native.reference import DTYPES, ULP, error_of_largest, float64
 
 vivace_cpu = pytest.importorskip("vivace_cpu")
 
