@@ -29,10 +29,11 @@ class Engine:
         self._last = 0.0
 
     def begin(self, prompts: list[list[int]], tokens: int) -> float:
+        """Streams go on until `end`: those whose prompts come first decode while the others' are prefilled."""
         self._counts = {str(stream): 0 for stream in range(len(prompts))}
         began = time.perf_counter()
         for stream, prompt in enumerate(prompts):
-            self._loop.submit(Generate(str(stream), prompt, tokens, Sampling(temperature=0)))
+            self._loop.submit(Generate(str(stream), prompt, _CONTEXT - len(prompt), Sampling(temperature=0)))
         while not all(self._counts.values()):
             self._loop.turn()
         return self._last - began
