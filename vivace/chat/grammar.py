@@ -53,15 +53,10 @@ class GrammarBuilder:
         """`answer`, behind the reasoning block that is open, or that the model may open."""
         if not (start.reasoning_open or (start.may_reason and self._reasoning.closer)):
             return answer
-        inside = self._free_until(rules, self._reasoning.closer)
+        inside = rules.free(self._reasoning.closer)
         if start.reasoning_open:
             return f"{inside} {_BREAK} {answer}"
         return f"({rules.text(self._reasoning.opener)} {inside} {_BREAK})? {answer}"
-
-    def _free_until(self, rules: "_Rules", closer: str) -> str:
-        if closer in self._tokens:
-            return f"{rules.rule('thoughts', '/(?s:.*)/')} {rules.text(closer)}"
-        return rules.rule("thoughts", "/(?s:.*)/", f"[suffix={json.dumps(closer)}]")
 
     def _answer(self, conversation: Conversation, rules: "_Rules") -> str | None:
         choice, tools = conversation.tool_choice, conversation.tools
@@ -79,8 +74,7 @@ class GrammarBuilder:
         return None
 
     def _calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str:
-        call = self._any_call(tools, rules, exact=True)
-        return f"{call} ({self._tools.separator()} {call})*" if many else call
+        return self._tools.calls_rule(rules, self._any_call(tools, rules, exact=True), many)
 
     def _any_call(self, tools: Sequence[Tool], rules: "_Rules", exact: bool) -> str:
         options = [self._tools.call_rule(rules, tool, exact or tool.strict) for tool in tools]
@@ -88,12 +82,13 @@ class GrammarBuilder:
 
     def _prose_and_calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str | None:
         """Free text and calls, strict ones by their schema. Needs a trigger that is a token of its own."""
-        if not self._tools.markers or self._tools.markers[0] not in self._tokens:
+        if self._tools.trigger not in self._tokens:
             rules.notes.append("calls are not constrained: this vocabulary has no token that begins one")
             return None
         prose = rules.rule("prose", "/(?s:.*)/")
         call = self._any_call(tools, rules, exact=False)
-        return f"{prose} ({call} {prose})*" if many else f"{prose} {call}?"
+        calls = self._tools.calls_rule(rules, call, many)
+        return f"{prose} ({calls} {prose})*" if many else f"{prose} ({calls})?"
 
 
 _BREAK = r"/\n{0,2}/"  # the newlines that separate reasoning from what follows
@@ -121,6 +116,15 @@ class _Rules:
     def text(self, text: str) -> str:
         parts = [part for part in self._split.split(text) if part]
         return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else quoted(p) for p in parts) or '""'
+
+    def free(self, end: str) -> str:
+        token = self._split.search(end)
+        if token is None:
+            return self.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(end)}]")
+        if token.start() == 0:
+            return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
+        before, rest = end[: token.start()], end[token.start() :]
+        return f"{self.rule('free', '/(?s:.*)/', f'[suffix={json.dumps(before)}]')} {self.text(rest)}"
 
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}

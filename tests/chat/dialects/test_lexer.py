@@ -5,21 +5,19 @@ from itertools import groupby
 import pytest
 
 from vivace.chat.dialects.base import Piece
-from vivace.chat.dialects.lexer import Lexer, Tag
+from vivace.chat.dialects.lexer import Lexer, tag
 
-MARKERS = {"parameter": Tag("<parameter=", ">"), "long_suffix": Tag("[[", "]]"), "close": "</parameter>"}
+MARKERS = (tag("<parameter=", ">"), tag("[[", "]]"), "</parameter>")
 
 
-def lexemes(text: str, size: int) -> list[tuple[str, str, str]]:
-    """Kind, text and name, neighbouring texts joined."""
+def lexemes(text: str, size: int) -> list[tuple[bool, str, str]]:
+    """Whether it is a marker, text and name, neighbouring texts joined."""
     lexer = Lexer(MARKERS)
     found = [x for at in range(0, len(text), size) for x in lexer.feed(Piece(text[at : at + size]))] + lexer.finish()
-    joined = []
-    for kind, group in groupby(found, lambda x: x.kind):
+    joined: list[tuple[bool, str, str]] = []
+    for is_marker, group in groupby(found, lambda x: x.marker is not None):
         run = list(group)
-        joined += (
-            [(kind, "".join(x.text for x in run), "")] if kind == "text" else [(kind, x.text, x.name) for x in run]
-        )
+        joined += [(True, x.text, x.name) for x in run] if is_marker else [(False, "".join(x.text for x in run), "")]
     return joined
 
 

@@ -3,10 +3,19 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from vivace.chat.dialects import none, qwen3_coder_xml, think
+from vivace.chat.dialects import deepseek, hermes, mistral, none, qwen3_coder_xml, think
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 
-_TOOL_FAMILIES: tuple[ToolDialect, ...] = (qwen3_coder_xml.DIALECT, none.TOOLS)
+_TOOL_FAMILIES: tuple[ToolDialect, ...] = (
+    hermes.DIALECT,
+    qwen3_coder_xml.DIALECT,
+    mistral.DIALECT,
+    mistral.V11,
+    mistral.V3,
+    deepseek.V3,
+    deepseek.V31,
+    none.TOOLS,
+)
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
 REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {d.name: d for d in (think.DIALECT, none.REASONING)}
 

@@ -89,11 +89,15 @@ class ToolDialect(Protocol):
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> ToolParser:
         """A parser for one answer. `tokens`: those markers that are one token each; empty where only text is known."""
 
+    @property
+    def trigger(self) -> str:
+        """The text that begins the calls of a turn, empty if nothing does."""
+
     def call_rule(self, writer: "RuleWriter", tool: Tool, exact: bool) -> str:
         """Name of the grammar rule of one call of `tool`; without `exact` its arguments are free."""
 
-    def separator(self) -> str:
-        """What stands between two calls, as a lark expression."""
+    def calls_rule(self, writer: "RuleWriter", call: str, many: bool) -> str:
+        """The lark expression of all calls of a turn, or of one; `call`: the rule of any call."""
 
 
 class ReasoningDialect(Protocol):
@@ -130,6 +134,9 @@ class RuleWriter(Protocol):
 
     def text(self, text: str) -> str:
         """The expression for exactly this text, with markers as tokens where the vocabulary has them."""
+
+    def free(self, end: str) -> str:
+        """The expression for any text up to and with `end`."""
 
     def json(self, schema: object, root: object) -> str:
         """The expression for JSON of this schema, with `$defs` taken from `root`."""

@@ -1,8 +1,7 @@
 """Cuts output into plain text and markers, incrementally: the same lexemes for any split of the input."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from vivace.chat.dialects.base import Piece
@@ -10,95 +9,111 @@ from vivace.chat.dialects.base import Piece
 _NAME_LIMIT = 128  # characters of a name inside a tag; anything longer is text
 
 
-class Lexeme(NamedTuple):
-    """`kind` is a key of the marker table, "text", or "spelled": the letters of a marker that counts only as a token.
-
-    `name` is what stands inside a named tag; `token`: the text was one token.
-    """
-
-    kind: str
-    text: str
-    name: str = ""
-    token: bool = False
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A marker with a name inside, such as `<function=NAME>`."""
+class Tag(NamedTuple):
+    """A marker with a name inside, such as `<function=NAME>`; all `suffixes` begin with the same character."""
 
     prefix: str
-    suffix: str
+    suffixes: tuple[str, ...]
+
+
+Marker = str | Tag
+
+
+def tag(prefix: str, *suffixes: str) -> Tag:
+    return Tag(prefix, suffixes)
+
+
+class Lexeme(NamedTuple):
+    """`marker` is None for plain text; `name` is what stands inside a tag; `token`: the text was one token.
+
+    `spelled`: plain letters of a marker that counts only as a token.
+    """
+
+    text: str
+    marker: Marker | None = None
+    name: str = ""
+    token: bool = False
+    spelled: bool = False
 
 
 class Lexer:
-    """`markers` maps a kind to its literal text or its `Tag`; those in `tokens` count only as marker pieces.
+    """Markers in `tokens` count only as marker pieces. At most one unfinished marker is held back between two calls."""
 
-    At most one unfinished marker is held back between two calls.
-    """
-
-    def __init__(self, markers: Mapping[str, str | Tag], tokens: frozenset[str] = frozenset()) -> None:
-        self._token_kinds = {m: kind for kind, m in markers.items() if isinstance(m, str) and m in tokens}
-        counting = {kind: m for kind, m in markers.items() if kind not in self._token_kinds.values()}
-        patterns = [f"(?P<{kind}>{_whole(m)})" for kind, m in counting.items()]
-        patterns += [f"(?P<spelled>{'|'.join(map(re.escape, self._token_kinds))})"] if self._token_kinds else []
+    def __init__(self, markers: Iterable[Marker], tokens: frozenset[str] = frozenset()) -> None:
+        markers = sorted(set(markers), key=_length, reverse=True)
+        self._tokens = {m for m in markers if isinstance(m, str) and m in tokens}
+        self._groups = [m for m in markers if m not in self._tokens]
+        patterns = [f"({_whole(m)})" for m in self._groups]
+        patterns += [f"({'|'.join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))})"] if self._tokens else []
         self._whole = re.compile("|".join(patterns) or r"(?!)")
-        self._partial = re.compile("|".join(map(_partial, markers.values())) or r"(?!)")
-        self._named = {kind: m for kind, m in counting.items() if isinstance(m, Tag)}
-        self._reach = max(map(_length, markers.values()), default=0)
+        self._partial = re.compile("|".join(map(_partial, markers)) or r"(?!)")
+        self._reach = max(map(_length, markers), default=0)
+        self._extensible = {m for m in markers for other in markers if isinstance(m, str) and _extends(other, m)}
         self.partial = ""
 
     def feed(self, piece: Piece) -> list[Lexeme]:
         """All lexemes that are certain now; adjacent plain text may come in any number of lexemes."""
         if piece.marker:
-            return [*self.finish(), Lexeme(self._token_kinds.get(piece.text, "text"), piece.text, token=True)]
-        buffer = self.partial + piece.text
+            return [*self.finish(), self._token(piece.text)]
+        return self._cut(self.partial + piece.text, final=False)
+
+    def finish(self) -> list[Lexeme]:
+        """What was held back: an unfinished marker is text."""
+        return self._cut(self.partial, final=True) if self.partial else []
+
+    def _token(self, text: str) -> Lexeme:
+        return Lexeme(text, text if text in self._tokens else None, token=True)
+
+    def _cut(self, buffer: str, final: bool) -> list[Lexeme]:
         lexemes: list[Lexeme] = []
         at = 0
         for match in self._whole.finditer(buffer):
+            if not final and match.group() in self._extensible and self._partial.match(buffer, match.start()):
+                break
             if match.start() > at:
-                lexemes.append(Lexeme("text", buffer[at : match.start()]))
-            lexemes.append(self._marker(match))
+                lexemes.append(Lexeme(buffer[at : match.start()]))
+            lexemes.append(self._lexeme(match))
             at = match.end()
-        held = self._partial_start(buffer, at)
+        held = len(buffer) if final else self._partial_start(buffer, at)
         if held > at:
-            lexemes.append(Lexeme("text", buffer[at:held]))
+            lexemes.append(Lexeme(buffer[at:held]))
         self.partial = buffer[held:]
         return lexemes
 
-    def finish(self) -> list[Lexeme]:
-        """An unfinished marker is text."""
-        text, self.partial = self.partial, ""
-        return [Lexeme("text", text)] if text else []
-
-    def _marker(self, match: re.Match[str]) -> Lexeme:
-        kind = match.lastgroup or ""
-        tag = self._named.get(kind)
-        if tag is None:
-            return Lexeme(kind, match.group())
-        return Lexeme(kind, match.group(), match.group()[len(tag.prefix) : -len(tag.suffix)])
+    def _lexeme(self, match: re.Match[str]) -> Lexeme:
+        text, group = match.group(), (match.lastindex or 0) - 1
+        if group >= len(self._groups):
+            return Lexeme(text, spelled=True)
+        marker = self._groups[group]
+        if isinstance(marker, str):
+            return Lexeme(text, marker)
+        end = text.index(marker.suffixes[0][0], len(marker.prefix))
+        return Lexeme(text, marker, text[len(marker.prefix) : end])
 
     def _partial_start(self, buffer: str, at: int) -> int:
         found = self._partial.search(buffer, max(at, len(buffer) - self._reach))
         return found.start() if found else len(buffer)
 
 
-def _whole(marker: str | Tag) -> str:
+def _whole(marker: Marker) -> str:
     if isinstance(marker, str):
         return re.escape(marker)
-    return f"{re.escape(marker.prefix)}{_name(marker)}{{1,{_NAME_LIMIT}}}?{re.escape(marker.suffix)}"
+    suffixes = "|".join(map(re.escape, marker.suffixes))
+    return f"{re.escape(marker.prefix)}{_name(marker)}{{1,{_NAME_LIMIT}}}(?:{suffixes})"
 
 
-def _name(tag: Tag) -> str:
-    return "[^\\n<" + re.escape(tag.suffix[0]) + "]"
+def _name(marker: Tag) -> str:
+    return "[^\\n<" + re.escape(marker.suffixes[0][0]) + "]"
 
 
-def _partial(marker: str | Tag) -> str:
+def _partial(marker: Marker) -> str:
     """A pattern for every proper beginning of `marker` at the end of the input."""
     if isinstance(marker, str):
         return _nested(marker[:-1]) + r"\Z"
     name = f"{_name(marker)}{{0,{_NAME_LIMIT}}}"
-    tail = f"(?:{_nested(marker.suffix[:-1])})?" if len(marker.suffix) > 1 else ""
-    return f"(?:{_nested(marker.prefix[:-1])}|{re.escape(marker.prefix)}{name}{tail})" + r"\Z"
+    tails = "|".join(_nested(suffix[:-1]) for suffix in marker.suffixes if len(suffix) > 1)
+    tail = f"(?:{tails})?" if tails else ""
+    return f"(?:(?:{_nested(marker.prefix[:-1])}|{re.escape(marker.prefix)}{name}{tail})" + r"\Z)"
 
 
 def _nested(text: str) -> str:
@@ -111,5 +126,12 @@ def _nested(text: str) -> str:
     return re.escape(text[0]) + pattern
 
 
-def _length(marker: str | Tag) -> int:
-    return len(marker) if isinstance(marker, str) else len(marker.prefix) + _NAME_LIMIT + len(marker.suffix)
+def _length(marker: Marker) -> int:
+    if isinstance(marker, str):
+        return len(marker)
+    return len(marker.prefix) + _NAME_LIMIT + max(map(len, marker.suffixes))
+
+
+def _extends(longer: Marker, shorter: str) -> bool:
+    text = longer if isinstance(longer, str) else longer.prefix
+    return longer != shorter and text.startswith(shorter)

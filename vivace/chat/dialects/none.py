@@ -18,6 +18,7 @@ class PlainDialect:
     name: str = "none"
     aliases: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    trigger: str = ""
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> "PlainParser":
         return PlainParser()
@@ -25,8 +26,8 @@ class PlainDialect:
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         raise invalid("this model's chat template knows no tool calls, so none can be forced", "tool_choice")
 
-    def separator(self) -> str:
-        return '""'
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
+        return call
 
 
 class PlainParser:

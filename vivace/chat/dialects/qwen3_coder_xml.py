@@ -1,15 +1,11 @@
 """Qwen3-Coder, Qwen3.5, Qwen3.6, Vivace Mini: tags around raw values."""
 
-from vivace.chat.dialects.lexer import Tag
-from vivace.chat.dialects.tagged import TaggedDialect
+from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay
+from vivace.chat.dialects.lexer import tag
+from vivace.chat.dialects.tagged import TaggedCalls
 
-DIALECT = TaggedDialect(
-    name="qwen3_coder_xml",
-    wrapper_open="<tool_call>",
-    wrapper_close="</tool_call>",
-    function_open=Tag("<function=", ">"),
-    function_close="</function>",
-    parameter_open=Tag("<parameter=", ">"),
-    parameter_close="</parameter>",
-    aliases=("qwen3.5", "qwen3.6", "qwen3-coder", "minicpm-v4.7"),
+FORM = TaggedCalls(tag("<function=", ">"), "</function>", tag("<parameter=", ">"), "</parameter>")
+FRAME = Frame("<tool_call>", "</tool_call>", newline="\n", between="\n", many=False)
+DIALECT = FramedDialect(
+    "qwen3_coder_xml", (FramedWay(FRAME, FORM),), ("qwen3.5", "qwen3.6", "qwen3-coder", "minicpm-v4.7")
 )

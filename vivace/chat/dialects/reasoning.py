@@ -42,8 +42,8 @@ class MarkedParser:
     """See `ReasoningParser`."""
 
     def __init__(self, dialect: MarkedReasoning, is_open: bool, tokens: frozenset[str]) -> None:
-        markers = {"opener": dialect.opener, "closer": dialect.closer} if dialect.opener else {}
-        self._lexer = Lexer(markers, tokens)
+        self._opener, self._closer = dialect.opener or None, dialect.closer or None
+        self._lexer = Lexer(dialect.markers, tokens)
         self.reasoning = is_open
         self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
         self._begun = is_open  # something other than white space was said
@@ -86,11 +86,11 @@ class MarkedParser:
             self._take_content(lexeme, tools)
 
     def _take_reasoning(self, lexeme: Lexeme) -> None:
-        if lexeme.kind == "closer":
+        if lexeme.marker and lexeme.marker == self._closer:
             self.reasoning, self._begun = False, True
             self._newline_held, self._space, self._strip = False, "", _SEPARATOR_NEWLINES
             return
-        if lexeme.kind == "opener" and self._repeatable:
+        if lexeme.marker and lexeme.marker == self._opener and self._repeatable:
             self._repeatable, self._space, self._strip = False, "", 1
             return
         if self._repeatable and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
@@ -114,7 +114,7 @@ class MarkedParser:
             self._events.append(ReasoningDelta(text))
 
     def _take_content(self, lexeme: Lexeme, tools: ToolParser) -> None:
-        if lexeme.kind == "opener" and self._counts(lexeme, tools):
+        if lexeme.marker and lexeme.marker == self._opener and self._counts(lexeme, tools):
             self.reasoning, self._begun, self._strip = True, True, 1
             self._space = ""
         elif not self._begun and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:

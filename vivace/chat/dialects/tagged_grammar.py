@@ -8,44 +8,43 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.values import types_of
 
 if TYPE_CHECKING:
-    from vivace.chat.dialects.tagged import TaggedDialect
+    from vivace.chat.dialects.tagged import TaggedCalls
 
 _UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
-def call_rule(dialect: "TaggedDialect", writer: RuleWriter, tool: Tool, exact: bool) -> str:
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool) -> str:
     """One call of `tool`: parameters in the schema's order, optional ones may be left out.
 
     Without `exact`, anything up to the function's closer.
     """
-    n = dialect.newline
-    head = writer.text(
-        f"{dialect.wrapper_open}{n}{dialect.function_open.prefix}{tool.name}{dialect.function_open.suffix}"
-    )
-    tail = writer.text(f"{n}{dialect.wrapper_close}")
+    head = writer.text(f"{form.function_open.prefix}{tool.name}{form.function_open.suffixes[0]}")
     if not exact:
-        body = writer.rule("body", "/(?s:.*)/", f"[suffix={json.dumps(dialect.function_close)}]")
-        return writer.rule("call", f"{head} {body} {tail}")
-    parameters = " ".join(_parameter(dialect, writer, tool, key) for key in _properties(tool))
-    return writer.rule("call", f"{head} {writer.text(n)} {parameters} {writer.text(dialect.function_close)} {tail}")
+        body = writer.rule("body", "/(?s:.*)/", f"[suffix={json.dumps(form.function_close)}]")
+        return f"{head} {body}"
+    parameters = " ".join(_parameter(form, writer, tool, key) for key in properties(tool))
+    return f"{head} {writer.text(form.after_tag)} {parameters} {writer.text(form.function_close)}"
 
 
-def _properties(tool: Tool) -> dict[str, Any]:
-    properties = tool.parameters.get("properties")
-    return properties if isinstance(properties, dict) else {}
+def properties(tool: Tool) -> dict[str, Any]:
+    """The declared parameters and their schemas."""
+    found = tool.parameters.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
-def _parameter(dialect: "TaggedDialect", writer: RuleWriter, tool: Tool, key: str) -> str:
-    n = dialect.newline
-    opener = writer.text(f"{dialect.parameter_open.prefix}{key}{dialect.parameter_open.suffix}{n}")
-    value = _value(writer, tool, key, f"{n}{dialect.parameter_close}{n}")
+def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) -> str:
+    n = form.newline
+    is_text = "string" in types_of(properties(tool)[key], tool.parameters)
+    suffix = (form.text_suffix if is_text else form.json_suffix) or form.parameter_open.suffixes[0]
+    opener = writer.text(f"{form.parameter_open.prefix}{key}{suffix}{n}")
+    value = value_rule(writer, tool, key, f"{n}{form.parameter_close}{form.after_tag}")
     rule = writer.rule("parameter", f"{opener} {value}")
     return rule if key in tool.parameters.get("required", ()) else f"{rule}?"
 
 
-def _value(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
+def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
     """Value and closer: strings are free text up to the closer, everything else is JSON."""
-    schema = _properties(tool)[key]
+    schema = properties(tool)[key]
     options = schema.get("enum", [schema["const"]] if "const" in schema else None) if isinstance(schema, dict) else None
     if isinstance(options, list) and options:
         texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
@@ -55,4 +54,4 @@ def _value(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
     for word in _UNHELD:
         if isinstance(schema, dict) and word in schema:
             writer.relax(f"{tool.name}.{key}: {word} of a string parameter is not enforced")
-    return writer.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(closer)}]")
+    return writer.free(closer)

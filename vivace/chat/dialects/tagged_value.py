@@ -1,11 +1,16 @@
 """One parameter's raw value: which of the markers inside it ends it (the rule is in tagged.py)."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from vivace.chat.dialects.base import UNDECIDED_LIMIT
-from vivace.chat.dialects.lexer import Lexeme
+from vivace.chat.dialects.lexer import Lexeme, Marker
 from vivace.chat.dialects.values import ValueWriter
+
+
+Role = Literal[
+    "wrapper_open", "wrapper_close", "function_open", "function_close", "parameter_open", "parameter_close"
+]
 
 
 class Verdict(NamedTuple):
@@ -28,7 +33,8 @@ class TaggedValue:
     """Takes lexemes until one of them decides that the value is over.
 
     `siblings`: declared parameters, None if the tool takes any; `given`: those that the call has already; `calls`:
-    names of declared tools; `wrapped`: the call's wrapper was opened; `newline`: what wraps the value on each side.
+    names of declared tools; `wrapped`: the call's wrapper was opened; `newline`: what wraps the value on each side;
+    `roles`: what the family's markers are; `many`: one wrapper may hold several calls; `cdata`: see `TaggedCalls`.
     """
 
     def __init__(
@@ -39,7 +45,11 @@ class TaggedValue:
         calls: Collection[str],
         wrapped: bool,
         newline: str,
+        roles: Mapping[Marker, Role],
+        many: bool = False,
+        cdata: bool = False,
     ) -> None:
+        self._roles, self._many, self._cdata = roles, many, cdata
         self._writer, self._siblings, self._given, self._calls = writer, siblings, given, calls
         self._wrapped, self._newline = wrapped, newline
         self._json: list[str] = []
@@ -66,13 +76,14 @@ class TaggedValue:
 
     def take(self, lexeme: Lexeme) -> Verdict | None:
         """The verdict, once there is one."""
-        if lexeme.kind == "text":
+        role = self._roles.get(lexeme.marker) if lexeme.marker else None
+        if role is None and lexeme.marker is None:
             return self._take_text(lexeme)
         if self._inner:
-            self._take_inner(lexeme)
+            self._take_inner(lexeme, role)
             return None
-        after_opener, self._after_opener = self._after_opener, lexeme.kind == "wrapper_open"
-        match lexeme.kind:
+        after_opener, self._after_opener = self._after_opener, role == "wrapper_open"
+        match role:
             case "parameter_open":
                 return self._take_parameter_open(lexeme)
             case "parameter_close":
@@ -133,12 +144,12 @@ class TaggedValue:
     def _take_wrapper_close(self, lexeme: Lexeme) -> Verdict | None:
         if self._group is not None:
             repaired = None if self._closers == "pf" else "a tag was not closed"
-            return self._end(self._group, [], True, repaired)
+            return self._end(self._group, [lexeme], True, repaired)
         if lexeme.token:
-            return self._end(len(self._tail), [], True, "a parameter was not closed")
+            return self._end(len(self._tail), [lexeme], True, "a parameter was not closed")
         if self._at_line_start and not self._likely:
             at = len(self._tail)
-            self._likely = _End(at, at + 1, "a parameter was not closed")
+            self._likely = _End(at, at, "a parameter was not closed")
             return self._hold(lexeme)
         return self._take_other(lexeme)
 
@@ -146,19 +157,20 @@ class TaggedValue:
         """A declared call's opener: the next call if this one can be over, else a call written inside the value."""
         if self._group is not None:
             rest = [*self._tail[self._group_end :], lexeme]
-            return self._end(self._group, rest, True, "the call was not closed")
+            normal = self._many and self._closers == "pf"
+            return self._end(self._group, rest, True, None if normal else "the call was not closed")
         if self._likely and after_opener:
             return self._end_likely([lexeme])
         if not self._likely:
             self._inner.append(after_opener)
         return self._take_other(lexeme)
 
-    def _take_inner(self, lexeme: Lexeme) -> None:
+    def _take_inner(self, lexeme: Lexeme, role: Role | None) -> None:
         self._write(lexeme.text)
-        if lexeme.kind == "function_open" and lexeme.name in self._calls:
+        if role == "function_open" and lexeme.name in self._calls:
             self._inner.append(self._after_opener)
-        self._after_opener = lexeme.kind == "wrapper_open"
-        if lexeme.kind == ("wrapper_close" if self._inner[-1] else "function_close"):
+        self._after_opener = role == "wrapper_open"
+        if role == ("wrapper_close" if self._inner[-1] else "function_close"):
             self._inner.pop()
 
     def _open_group(self, closers: str, lexeme: Lexeme) -> Verdict | None:

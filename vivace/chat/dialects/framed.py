@@ -1,0 +1,208 @@
+"""Families as declarations: a frame of markers around calls, and the form of what lies inside."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects.base import RuleWriter, new_call_id
+from vivace.chat.dialects.calls import CallParser, Where
+from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.scan import NotACall, Reading, Scan
+
+NO_WRAPPER = "the call had no wrapper"
+NOT_CLOSED = "the call was not closed"
+WRAPPER_NOT_CLOSED = "the wrapper was not closed"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Markers around calls; those that a family lacks are empty.
+
+    Attributes:
+        open, close: around all calls of one turn, or around the one if `many` is False.
+        call_open, call_close: around each call.
+        newline: what stands between these markers and the calls; `between`: between two calls.
+        where: see `calls.Way.openers`; for the outermost opener.
+        starts: see `calls.Way.starts`; for families whose calls need no opener.
+    """
+
+    open: str = ""
+    close: str = ""
+    call_open: str = ""
+    call_close: str = ""
+    newline: str = ""
+    between: str = ""
+    many: bool = True
+    where: Where = "anywhere"
+    starts: str = ""
+
+    @property
+    def closers(self) -> tuple[str, ...]:
+        return tuple(m for m in (self.close, self.call_close) if m)
+
+
+class Form(Protocol):
+    """How one call, or a list of calls, is written inside its frame."""
+
+    @property
+    def markers(self) -> Sequence[Marker]:
+        """Markers of its own."""
+
+    @property
+    def openers(self) -> Sequence[Marker]:
+        """Those of them that begin a call, and can do so without the frame."""
+
+    @property
+    def closers(self) -> Sequence[Marker]:
+        """Those of them that end a call."""
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        """What stands around the list of calls."""
+
+    @property
+    def separator(self) -> str:
+        """What stands between two calls of the list."""
+
+    def read(self, scan: Scan, way: "FramedWay", wrapped: bool) -> Reading[None]:
+        """Reads as many calls as there are up to the next marker of the frame; each is complete when this ends.
+
+        `wrapped`: the frame's opener has been read.
+
+        Raises:
+            NotACall: what comes next is none.
+        """
+
+    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        """The lark expression of one call inside its frame; without `exact` its arguments are free."""
+
+
+@dataclass(frozen=True)
+class FramedWay:
+    """See `calls.Way`."""
+
+    frame: Frame
+    form: Form
+    note: str | None = None
+
+    @property
+    def markers(self) -> tuple[Marker, ...]:
+        frame = self.frame
+        return (*(m for m in (frame.open, frame.call_open) if m), *frame.closers, *self.form.markers)
+
+    @property
+    def openers(self) -> tuple[tuple[Marker, Where], ...]:
+        """Those of the outermost level; without the wrapper around all calls, those of the next one too."""
+        frame = self.frame
+        levels: list[Sequence[Marker]] = [[m] for m in (frame.open, frame.call_open) if m] + [self.form.openers]
+        bare = levels[1] if frame.open else ()
+        return (*((m, frame.where) for m in levels[0]), *((m, "line") for m in bare))
+
+    @property
+    def starts(self) -> str:
+        return self.frame.starts
+
+    @property
+    def closers(self) -> tuple[Marker, ...]:
+        return (*self.frame.closers, *self.form.closers)
+
+    @property
+    def stops(self) -> frozenset[Marker]:
+        """Markers that no value holds unless they are spelled in a string."""
+        return frozenset((*self.closers, *(m for m, _ in self.openers)))
+
+    def read(self, scan: Scan) -> Reading[None]:
+        frame = self.frame
+        wrapped = bool((yield from scan.marker(frame.open or None)))
+        if frame.open and not wrapped:
+            scan.repair(NO_WRAPPER)
+        more = True
+        while more:
+            yield from scan.space()
+            if frame.call_open and not (yield from scan.marker(frame.call_open)):
+                raise NotACall
+            yield from self.form.read(scan, self, wrapped)
+            more = yield from self._close(scan, wrapped)
+        scan.end()
+        scan.rewind()
+
+    def _close(self, scan: Scan, wrapped: bool) -> Reading[bool]:
+        """Reads the closers of a call; True if the frame goes on to another one."""
+        frame = self.frame
+        if frame.call_close:
+            yield from self._closer(scan, frame.call_close, NOT_CLOSED)
+        if not frame.open:
+            return False
+        if frame.many and (yield from self._another(scan)):
+            return True
+        if frame.close:
+            yield from self._closer(scan, frame.close, WRAPPER_NOT_CLOSED if wrapped else NO_WRAPPER)
+        return False
+
+    def _closer(self, scan: Scan, marker: str, missing: str) -> Reading[None]:
+        yield from scan.space()
+        if (yield from scan.marker(marker)):
+            scan.settle()
+        else:
+            scan.repair(missing)
+
+    def _another(self, scan: Scan) -> Reading[bool]:
+        yield from scan.space()
+        lexeme = yield from scan.peek()
+        inner = self.frame.call_open
+        return lexeme.marker is not None and (lexeme.marker == inner if inner else lexeme.marker in self.form.openers)
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        frame = self.frame
+        parts = [self.form.body_rule(writer, tool, exact)]
+        if frame.call_open:
+            parts = [writer.text(frame.call_open + frame.newline), *parts]
+        if frame.call_close:
+            parts += [writer.text(frame.newline + frame.call_close)]
+        return writer.rule("call", " ".join(parts))
+
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
+        """All calls of a turn, in one frame or in one each."""
+        frame, form = self.frame, self.form
+        begin, end = form.brackets
+        before = frame.open + (frame.newline if frame.open else "") + begin
+        after = end + (frame.newline + frame.close if frame.close else "")
+        one = " ".join([*([writer.text(before)] if before else []), call, *([writer.text(after)] if after else [])])
+        if not many:
+            return one
+        if frame.open and frame.many:
+            rest = f"({writer.text(form.separator or frame.between)} {call})*"
+            return " ".join(
+                [*([writer.text(before)] if before else []), call, rest, *([writer.text(after)] if after else [])]
+            )
+        return f"{one} ({writer.text(form.separator or frame.between)} {one})*"
+
+
+@dataclass(frozen=True)
+class FramedDialect:
+    """A family: the first of `ways` is how the grammar lets it write, all of them are understood."""
+
+    name: str
+    ways: tuple[FramedWay, ...]
+    aliases: tuple[str, ...] = ()
+    new_id: Callable[[], str] = new_call_id
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        found = [m for way in self.ways for m in way.markers if isinstance(m, str)]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def trigger(self) -> str:
+        frame = self.ways[0].frame
+        return frame.open or frame.call_open
+
+    def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
+        return CallParser(self.ways, tools, tokens, self.new_id)
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        return self.ways[0].call_rule(writer, tool, exact)
+
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
+        return self.ways[0].calls_rule(writer, call, many)

@@ -1,0 +1,114 @@
+"""Calls whose name stands before the arguments: `NAME{…}`, `NAME⟦sep⟧{…}`, `<function=NAME>{…}</function>`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
+from vivace.chat.dialects.json_arguments import read_arguments
+from vivace.chat.dialects.lexer import Marker, Tag
+from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+
+_NAME_END = re.compile(r"[^\w.\-:/]")
+_COUNTED = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")
+
+
+@dataclass(frozen=True)
+class HeaderCalls:
+    """
+    Attributes:
+        before: texts and markers before the name; a tag instead holds the name itself.
+        between: those between name and arguments; `after`: those behind the arguments.
+        seps: those of all these that are markers.
+        keeps_id: the name is written as `functions.NAME:0`, which is the id of the call.
+        alone: nothing follows the name but the arguments, so an opening brace must be there.
+    """
+
+    before: tuple[Marker, ...] = ()
+    between: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    seps: tuple[str, ...] = ()
+    keeps_id: bool = False
+    separator: str = ""
+    brackets: tuple[str, str] = ("", "")
+
+    @property
+    def markers(self) -> tuple[Marker, ...]:
+        return (*self._tags, *self.seps)
+
+    @property
+    def openers(self) -> tuple[Marker, ...]:
+        return self._tags
+
+    @property
+    def closers(self) -> tuple[Marker, ...]:
+        return tuple(m for m in self.after if m in self.seps)
+
+    @property
+    def _tags(self) -> tuple[Tag, ...]:
+        return tuple(m for m in self.before if isinstance(m, Tag))
+
+    def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
+        written = yield from self._name(scan)
+        found = yield from self._parts(scan, self.between)
+        yield from scan.space()
+        follows = yield from scan.char()
+        is_over = (yield from scan.peek()) is END
+        if follows != "{" and (is_over or not found or not (self.between or self._tags)):
+            raise NotACall
+        scan.start(*self._name_and_id(scan, written))
+        yield from read_arguments(scan, way.stops, scan.arguments)
+        scan.complete()
+        if (yield from self._parts(scan, self.after)):
+            scan.settle()
+        else:
+            scan.repair(NOT_CLOSED)
+        scan.rewind()
+
+    def _parts(self, scan: Scan, parts: Sequence[str]) -> Reading[bool]:
+        found = True
+        for part in parts:
+            found = (yield from self._part(scan, part)) and found
+        return found
+
+    def _name(self, scan: Scan) -> Reading[str]:
+        for part in self.before:
+            if isinstance(part, Tag):
+                lexeme = yield from scan.marker(part)
+                if lexeme is None:
+                    raise NotACall
+                return lexeme.name
+            yield from self._part(scan, part)
+        yield from scan.space()
+        return (yield from scan.until(_NAME_END))
+
+    def _part(self, scan: Scan, part: str) -> Reading[bool]:
+        yield from scan.space()
+        if part in self.seps:
+            return bool((yield from scan.marker(part)))
+        return (yield from scan.literal(part.strip()))
+
+    def _name_and_id(self, scan: Scan, written: str) -> tuple[str, str | None]:
+        found = _COUNTED.fullmatch(written)
+        if written in scan.tools or not found or not self.keeps_id:
+            return written, None
+        return found.group(1), written
+
+    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        schema = tool.parameters if exact else {"type": "object"}
+        name = f"functions.{tool.name}:" if self.keeps_id else tool.name
+        tags = self._tags
+        head = f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
+        parts = [writer.text(head)]
+        if self.keeps_id:
+            parts.append(r"/[0-9]{1,4}/")
+        if self.between:
+            parts.append(writer.text("".join(self.between)))
+        parts.append(writer.json(schema, tool.parameters))
+        return " ".join([*parts, *([writer.text("".join(self.after))] if self.after else [])])
+
+
+def _joined(parts: Sequence[Marker]) -> str:
+    return "".join(part for part in parts if isinstance(part, str))

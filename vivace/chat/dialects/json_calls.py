@@ -1,0 +1,186 @@
+"""Calls as JSON: `{"name": "f", "arguments": {…}}`, alone, several in a row, or in a list.
+
+Other names for the keys are understood (`parameters`, `tool_name`, …), and the nesting of OpenAI's API. Arguments that
+come before the name wait for it.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.framed import FramedWay
+from vivace.chat.dialects.json_arguments import read_arguments, read_json
+from vivace.chat.dialects.json_scanner import MENDED
+from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+
+_NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
+_ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"})
+
+
+@dataclass(frozen=True)
+class JsonCalls:
+    """
+    Attributes:
+        name, arguments: the keys as the family writes them; `call_id`: the key of an id that is kept.
+        listed: the family writes a list.
+        late: a call is certain only with its arguments: where no opener shows that a call was meant.
+    """
+
+    name: str = "name"
+    arguments: str = "arguments"
+    call_id: str = ""
+    listed: bool = False
+    late: bool = False
+    markers: tuple[Marker, ...] = ()
+    openers: tuple[Marker, ...] = ()
+    closers: tuple[Marker, ...] = ()
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        return ("[", "]") if self.listed else ("", "")
+
+    @property
+    def separator(self) -> str:
+        return ", " if self.listed else ""
+
+    def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
+        listed = yield from scan.literal("[")
+        more = True
+        while more:
+            yield from scan.space()
+            if (yield from scan.char()) != "{":
+                raise NotACall
+            yield from _Call(self, scan, way.stops).read()
+            more = yield from self._another(scan, listed)
+        if listed:
+            yield from self._end_list(scan)
+        if way.closers:
+            yield from self._drop_closers(scan)
+        scan.rewind()
+
+    def _another(self, scan: Scan, listed: bool) -> Reading[bool]:
+        """Whether another call follows: behind a comma, a semicolon or nothing."""
+        yield from scan.space()
+        if not (yield from scan.literal(",")) and not listed:
+            yield from scan.literal(";")
+        yield from scan.space()
+        more = (yield from scan.char()) == "{"
+        if not more and not listed:
+            scan.rewind()
+        return more
+
+    def _end_list(self, scan: Scan) -> Reading[None]:
+        if (yield from scan.literal("]")):
+            scan.settle()
+        else:
+            scan.repair(MENDED)
+
+    def _drop_closers(self, scan: Scan) -> Reading[None]:
+        """Brackets too many."""
+        yield from scan.space()
+        while (yield from scan.char()) in ("}", "]"):
+            scan.take(1)
+            scan.settle()
+            scan.repair(MENDED)
+            yield from scan.space()
+
+    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        schema = tool.parameters if exact else {"type": "object"}
+        head = f'{{"{self.name}": {json.dumps(tool.name, ensure_ascii=False)}, "{self.arguments}": '
+        return f"{writer.text(head)} {writer.json(schema, tool.parameters)} {writer.text('}')}"
+
+
+@dataclass
+class _Call:
+    """One call object while it is read."""
+
+    form: JsonCalls
+    scan: Scan
+    stops: frozenset[Marker]
+    name: str = ""
+    call_id: str | None = None
+    waiting: list[str] = field(default_factory=list)  # arguments that came before the name
+    has_arguments: bool = False
+    begun: bool = False
+
+    def read(self) -> Reading[None]:
+        yield from self._object()
+        scan = self.scan
+        if not self.name or (self.form.late and not self.has_arguments):
+            raise NotACall
+        if not self.begun:
+            self._start()
+        if not scan.whole:
+            scan.arguments("{}")
+            scan.complete()
+        scan.settle()
+
+    def _object(self) -> Reading[None]:
+        """From the opening brace to the closing one, or to where the call breaks off."""
+        scan = self.scan
+        scan.take(1)
+        while True:
+            yield from scan.space()
+            lexeme = yield from scan.peek()
+            if lexeme is END or lexeme.marker in self.stops:
+                scan.repair(MENDED)
+                return
+            if (yield from scan.literal("}")):
+                return
+            if not (yield from scan.literal(",")):
+                yield from self._member()
+
+    def _member(self) -> Reading[None]:
+        scan = self.scan
+        key = yield from self._string()
+        yield from scan.space()
+        yield from scan.literal(":")
+        yield from scan.space()
+        char = yield from scan.char()
+        if key == "function" and char == "{":
+            yield from self._object()
+        elif key in _NAMES and char in ("'", '"') and not self.name:
+            self.name = yield from self._string()
+            if not self.form.late or self.waiting:
+                self._start()
+        elif key in _ARGUMENTS and not self.has_arguments:
+            yield from self._arguments()
+        elif key == self.form.call_id and char in ("'", '"'):
+            self.call_id = yield from self._string()
+        else:
+            yield from self._skip()
+
+    def _string(self) -> Reading[str]:
+        """A key or a name; what is no string is no call."""
+        if (yield from self.scan.char()) not in ("'", '"'):
+            raise NotACall
+        parts: list[str] = []
+        yield from read_json(self.scan, self.stops, parts.append)
+        return str(json.loads("".join(parts)))
+
+    def _skip(self) -> Reading[None]:
+        before = yield from self.scan.peek()
+        parts: list[str] = []
+        yield from read_json(self.scan, self.stops, parts.append)
+        if (yield from self.scan.peek()) is before:
+            self.scan.take(1)  # no value at all: a bracket of the wrong kind
+
+    def _start(self) -> None:
+        scan = self.scan
+        scan.start(self.name, self.call_id)
+        self.begun = True
+        if self.waiting:
+            scan.arguments("".join(self.waiting))
+            scan.complete()
+
+    def _arguments(self) -> Reading[None]:
+        self.has_arguments = True
+        if self.name and not self.begun:
+            self._start()
+        if not self.name:
+            yield from read_arguments(self.scan, self.stops, self.waiting.append)
+            return
+        yield from read_arguments(self.scan, self.stops, self.scan.arguments)
+        self.scan.complete()

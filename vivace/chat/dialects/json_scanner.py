@@ -1,0 +1,352 @@
+"""Reads one JSON value in pieces and writes it as valid JSON, whatever it looked like.
+
+Valid JSON comes out as it went in, character by character. Degraded JSON is mended: trailing and missing commas, single
+quotes, Python literals, bare words, numbers that JSON does not know, raw control characters, wrong escapes and
+unescaped quotes in strings, missing or mismatched closers. `repaired` then says so. An inner quote is told from a
+closing one by what follows it: a string ends before `,`, `}`, `]` or the end, a key before `:`.
+
+Keys are held back until their value begins, so that what was written can be closed at any time. Cost is linear, and
+nesting costs no stack.
+"""
+
+import ast
+import copy
+import json
+import re
+
+from vivace.chat.dialects.values import quote
+
+_RUN = {'"': re.compile('[^"\\\\\x00-\x1f\ud800-\udfff]+'), "'": re.compile("[^'\"\\\\\x00-\x1f\ud800-\udfff]+")}
+_SPACE = re.compile(r"[ \t\r\n]+")
+_ODD_SPACE = re.compile(r"\s+")
+_BARE = re.compile(r"[^\s,:\[\]{}\"']+")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_PYTHON_NUMBER = re.compile(r"[-+]?[\d._xXoObBa-fA-F]+([eE][-+]?\d+)?")
+_WORDS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
+_CLOSERS = {"{": "}", "[": "]"}
+MENDED = "the JSON was not well-formed"
+
+
+class JsonScanner:
+    """
+    Attributes:
+        done: the value is complete; nothing more is consumed.
+        in_string: a closer in the text would be part of a string.
+        repaired: the JSON was mended.
+    """
+
+    def __init__(self) -> None:
+        self.done = False
+        self.repaired: str | None = None
+        self._stack: list[str] = []
+        self._state = "value"  # the method _on_… that takes what comes next
+        self._out: list[str] = []
+        self._comma = ""  # a comma and white space, held back until something follows
+        self._key = ""  # a whole key, its colon and white space: held back until its value begins
+        self._held: list[str] = []  # of a key, a bare word or an escape
+        self._is_key = False  # what is read now is a key
+        self._quote = '"'
+
+    @property
+    def in_string(self) -> bool:
+        return self._state in ("string", "escape", "unicode")
+
+    @property
+    def in_value(self) -> bool:
+        """Within a string, or behind a quote that may have ended it."""
+        return self.in_string or self._state == "quote"
+
+    def fork(self) -> "JsonScanner":
+        """The same state, on its own from now on."""
+        other = copy.copy(self)
+        other._stack, other._out, other._held = self._stack[:], self._out[:], self._held[:]
+        return other
+
+    def feed(self, text: str) -> tuple[str, int]:
+        """The JSON that is certain now, and how many characters belong to the value."""
+        at = 0
+        while at < len(text) and not self.done:
+            at = getattr(self, f"_on_{self._state}")(text, at)
+        return self._drain(), at
+
+    def finish(self) -> str:
+        """The rest of the value's JSON, at the end of the output or before a marker that ends the call."""
+        if not self.done:
+            self._end_all()
+        return self._drain()
+
+    def _end_all(self) -> None:
+        self._mend()
+        self._finish_token()
+        self._comma = self._key = ""
+        if not self._out and not self._stack and self._state == "value":
+            self._out.append("null")
+        self._out += [_CLOSERS[opener] for opener in reversed(self._stack)]
+        self._stack, self.done = [], True
+
+    def _finish_token(self) -> None:
+        match self._state:
+            case "string" | "escape" | "unicode" if not self._is_key:
+                self._held = []
+                self._out.append('"')
+            case "quote":
+                self._out.append('"')
+            case "bare" if not self._is_key:
+                self._end_bare()
+
+    def _drain(self) -> str:
+        out, self._out = "".join(self._out), []
+        return out
+
+    def _mend(self) -> None:
+        self.repaired = MENDED
+
+    def _write(self, text: str) -> None:
+        """Begins a value, with the comma and the key that belong before it."""
+        self._out.append(self._comma + self._key + text)
+        self._comma = self._key = ""
+
+    def _skip_space(self, text: str, at: int, keep: bool = True) -> int:
+        """Behind the white space at `at`, which goes out as it is, or as a blank where JSON knows it not."""
+        match = _SPACE.match(text, at) or _ODD_SPACE.match(text, at)
+        assert match is not None
+        space = match.group() if _SPACE.fullmatch(match.group()) else " "
+        if self._key:
+            self._key += space
+        elif self._comma:
+            self._comma += space
+        elif self._stack and keep:
+            self._out.append(space)
+        return match.end()
+
+    # A value
+
+    def _on_value(self, text: str, at: int) -> int:
+        char = text[at]
+        if char.isspace():
+            return self._skip_space(text, at)
+        if char in "{[":
+            self._write(char)
+            self._stack.append(char)
+            self._state = "key" if char == "{" else "value"
+            return at + 1
+        if char in "\"'":
+            self._write('"')
+            self._begin_string(char, False)
+            return at + 1
+        if char in "]},:":
+            return self._no_value(char, at)
+        self._begin_bare(False)
+        return at
+
+    def _no_value(self, char: str, at: int) -> int:
+        """A value was due: an empty array, a comma too many, or a key without a value."""
+        if self._key and char != ":":
+            self._mend()
+            self._write("null")
+            self._state = "after"
+            return at
+        if char in "]}":
+            return self._close(char, at)
+        self._mend()
+        return at + 1
+
+    def _on_member(self, text: str, at: int) -> int:
+        """The value behind a key's colon."""
+        return self._on_value(text, at)
+
+    def _on_after(self, text: str, at: int) -> int:
+        char = text[at]
+        if char.isspace():
+            return self._skip_space(text, at)
+        if char == ",":
+            if self._comma:
+                self._mend()
+            self._comma = self._comma or ","
+            self._state = "key" if self._stack[-1] == "{" else "value"
+            return at + 1
+        if char in "]}":
+            return self._close(char, at)
+        self._mend()
+        if char in "\"'{[":
+            self._comma = ","
+            self._state = "key" if self._stack[-1] == "{" else "value"
+            return at
+        match = _BARE.match(text, at)
+        return match.end() if match else at + 1
+
+    def _close(self, char: str, at: int) -> int:
+        """A closer; those that it shows to be missing are added, one that has no opener is not part of the value."""
+        opener = "{" if char == "}" else "["
+        if self._comma:
+            self._mend()
+        if opener not in self._stack:
+            self._end_all()
+            return at
+        self._out.append(self._comma[1:])
+        self._comma = ""
+        while self._stack.pop() != opener:
+            self._mend()
+            self._out.append(_CLOSERS["{" if opener == "[" else "["])
+        self._out.append(char)
+        self._ended()
+        return at + 1
+
+    def _ended(self) -> None:
+        self._state, self.done = "after", not self._stack
+
+    # A key
+
+    def _on_key(self, text: str, at: int) -> int:
+        char = text[at]
+        if char.isspace():
+            return self._skip_space(text, at)
+        if char in "\"'":
+            self._begin_string(char, True)
+            return at + 1
+        if char == "}":
+            return self._close(char, at)
+        if char in "],:{[":
+            self._mend()
+            return self._close(char, at) if char == "]" else at + 1
+        self._begin_bare(True)
+        return at
+
+    def _on_colon(self, text: str, at: int) -> int:
+        char = text[at]
+        if char.isspace():
+            return self._skip_space(text, at)
+        if char in "},":
+            return self._no_value(char, at)
+        self._state = "member"
+        if char in ":=":
+            self._key += ":"
+            return at + 1
+        self._mend()
+        self._key += ":"
+        return at
+
+    def _end_key(self, key: str) -> None:
+        self._key, self._held, self._state = f'"{key}"', [], "colon"
+
+    # A string
+
+    def _begin_string(self, char: str, is_key: bool) -> None:
+        if char == "'":
+            self._mend()
+        self._quote, self._is_key, self._state, self._held = char, is_key, "string", []
+
+    def _text(self, json_text: str) -> None:
+        (self._held if self._is_key else self._out).append(json_text)
+
+    def _on_string(self, text: str, at: int) -> int:
+        run = _RUN[self._quote].match(text, at)
+        if run:
+            self._text(run.group())
+            return run.end()
+        char = text[at]
+        if char == self._quote:
+            if self._is_key:
+                self._end_key("".join(self._held))
+            else:
+                self._state, self._held = ("quote", []) if self._stack else ("after", [])
+                self._end_top_string()
+            return at + 1
+        if char == "\\":
+            self._state = "escape"
+        else:
+            self._text(quote(char))
+            if char < " ":
+                self._mend()
+        return at + 1
+
+    def _end_top_string(self) -> None:
+        if not self._stack:
+            self._out.append('"')
+            self.done = True
+
+    def _on_quote(self, text: str, at: int) -> int:
+        """Behind a quote: the end of the string, or a quote within it that was not escaped."""
+        char = text[at]
+        if char.isspace():
+            match = _ODD_SPACE.match(text, at)
+            assert match is not None
+            self._held.append(match.group())
+            return match.end()
+        space = "".join(self._held)
+        ends = char in ",}]" or (char in "\"'" and bool(space))
+        self._held = []
+        if not ends:
+            self._mend()
+            self._out.append(quote(self._quote + space))
+            self._state = "string"
+            return at
+        self._out.append('"')
+        self._state = "after"
+        if space:
+            self._skip_space(space, 0)
+        return at
+
+    def _on_escape(self, text: str, at: int) -> int:
+        char = text[at]
+        self._state = "string"
+        if char in '"\\/bfnrt':
+            self._text("\\" + char)
+        elif char == "u":
+            self._state = "unicode"
+            self._unicode = ""
+        else:
+            self._mend()
+            self._text(quote(char if char in "'\n" else "\\" + char))
+        return at + 1
+
+    def _on_unicode(self, text: str, at: int) -> int:
+        if text[at] not in "0123456789abcdefABCDEF":
+            self._mend()
+            self._text("\\\\u" + self._unicode)
+            self._state = "string"
+            return at
+        self._unicode += text[at]
+        if len(self._unicode) == 4:
+            self._text("\\u" + self._unicode)
+            self._state = "string"
+        return at + 1
+
+    # Numbers, literals and bare words
+
+    def _begin_bare(self, is_key: bool) -> None:
+        self._is_key, self._held, self._state = is_key, [], "bare"
+
+    def _on_bare(self, text: str, at: int) -> int:
+        match = _BARE.match(text, at)
+        if match:
+            self._held.append(match.group())
+            return match.end()
+        self._end_bare()
+        return at
+
+    def _end_bare(self) -> None:
+        word, self._held = "".join(self._held), []
+        if self._is_key:
+            self._mend()
+            self._end_key(quote(word))
+            return
+        value = literal_json(word)
+        if value != word:
+            self._mend()
+        self._write(value)
+        self._ended()
+
+
+def literal_json(word: str) -> str:
+    """The JSON of a number or literal of JSON or Python; anything else becomes a string."""
+    if word in _WORDS:
+        return _WORDS[word]
+    if _NUMBER.fullmatch(word):
+        return word
+    if _PYTHON_NUMBER.fullmatch(word) and len(word) < 400:
+        try:
+            return json.dumps(ast.literal_eval(word), allow_nan=False)
+        except (ValueError, SyntaxError, TypeError):
+            pass
+    return f'"{quote(word)}"'

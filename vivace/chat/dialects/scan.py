@@ -1,0 +1,234 @@
+"""What the machine of a form reads from and writes to.
+
+A form is a generator that reads lexemes as straight-line code and waits in `yield` where there are none yet; the end of
+the output is one more lexeme, `END`. Until a call begins, everything read is kept, so that it can be given back as text
+(`NotACall`) or to another form; after the arguments of a call are whole, the same holds for what follows it.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Mapping
+from typing import TypeVar
+
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects.base import UNDECIDED_LIMIT, new_call_id
+from vivace.chat.dialects.lexer import Lexeme, Marker
+from vivace.chat.events import Event, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
+
+T = TypeVar("T")
+Reading = Generator[None, None, T]
+END = Lexeme("")
+NAME_LIMIT = 128  # characters of a tool's name; anything longer is no call
+_SPACE = re.compile(r"\s*")
+CUT_OFF = "the output ended at the token limit"
+
+
+class NotACall(Exception):  # noqa: N818 - a turn of events, no error
+    """What has been read since the last call is text."""
+
+
+class Scan:
+    """One region of calls. `tools`: the declared ones; `index`: of the first call; `note`: why all are repaired."""
+
+    def __init__(
+        self,
+        tools: Mapping[str, Tool],
+        emit: Callable[[Event], None],
+        index: int,
+        new_id: Callable[[], str] = new_call_id,
+        note: str | None = None,
+    ) -> None:
+        self.tools = tools
+        self.index = index  # of the call that is open or will come next
+        self.open = False  # a call has begun and has not ended
+        self.whole = False  # its arguments are complete
+        self._emit, self._new_id, self._note = emit, new_id, note
+        self._repaired: str | None = None
+        self._queue: deque[Lexeme] = deque()
+        self._taken: list[Lexeme] = []
+        self._size = 0
+        self._keeps = True
+        self._spoke = False
+
+    # Reading
+
+    def put(self, lexeme: Lexeme) -> None:
+        """More output, for the form to read."""
+        self._queue.append(lexeme)
+
+    def peek(self) -> Reading[Lexeme]:
+        """The next lexeme, or the part of a text that has come so far; `END` stays forever."""
+        while not self._queue:
+            yield
+        lexeme = self._queue[0]
+        if self._keeps and lexeme is not END:
+            room = UNDECIDED_LIMIT - self._size
+            if room <= 0:
+                raise NotACall
+            if lexeme.marker is None and len(lexeme.text) > room:
+                self._queue[0] = lexeme._replace(text=lexeme.text[room:])
+                self._queue.appendleft(lexeme._replace(text=lexeme.text[:room]))
+                return self._queue[0]
+        return lexeme
+
+    def take(self, characters: int | None = None) -> Lexeme:
+        """Consumes the peeked lexeme, or that many characters of it."""
+        lexeme = self._queue.popleft()
+        if characters is not None and characters < len(lexeme.text):
+            self._queue.appendleft(Lexeme(lexeme.text[characters:]))
+            lexeme = lexeme._replace(text=lexeme.text[:characters])
+        if self._keeps:
+            self._taken.append(lexeme)
+            self._size += len(lexeme.text)
+        return lexeme
+
+    def space(self) -> Reading[str]:
+        """Consumes white space."""
+        parts: list[str] = []
+        while True:
+            lexeme = yield from self.peek()
+            if lexeme.marker is not None or lexeme is END:
+                break
+            length = _SPACE.match(lexeme.text).end()  # type: ignore[union-attr]
+            if length:
+                parts.append(self.take(length).text)
+            if length < len(lexeme.text):
+                break
+        return "".join(parts)
+
+    def char(self) -> Reading[str]:
+        """The next character, not consumed; nothing at a marker and at the end."""
+        lexeme = yield from self.peek()
+        return "" if lexeme.marker is not None else lexeme.text[:1]
+
+    def marker(self, marker: Marker | None) -> Reading[Lexeme | None]:
+        """Consumes `marker`, if it is next."""
+        lexeme = yield from self.peek()
+        if marker is None or lexeme.marker != marker:
+            return None
+        return self.take()
+
+    def literal(self, text: str) -> Reading[bool]:
+        """Consumes exactly this text, if it is next; a text that stops short at the end is not it."""
+        lexeme = yield from self.peek()
+        while lexeme.marker is None and lexeme is not END and len(lexeme.text) < len(text):
+            if not text.startswith(lexeme.text):
+                return False
+            if not (yield from self._join()):
+                return False
+            lexeme = self._queue[0]
+        if lexeme.marker is not None or not lexeme.text.startswith(text):
+            return False
+        self.take(len(text))
+        return True
+
+    def _join(self) -> Reading[bool]:
+        """Joins the next two texts; False if no text follows."""
+        while len(self._queue) < 2:
+            yield
+        first, second = self._queue.popleft(), self._queue[0]
+        if second.marker is not None or second is END:
+            self._queue.appendleft(first)
+            return False
+        self._queue[0] = Lexeme(first.text + second.text)
+        return True
+
+    def until(self, stops: re.Pattern[str], limit: int = NAME_LIMIT) -> Reading[str]:
+        """Consumes text up to one of `stops` (one character each), a marker or the end.
+
+        Raises:
+            NotACall: it is longer than `limit`.
+        """
+        parts: list[str] = []
+        size = 0
+        while True:
+            lexeme = yield from self.peek()
+            if lexeme.marker is not None or lexeme is END:
+                return "".join(parts)
+            found = stops.search(lexeme.text)
+            length = found.start() if found else len(lexeme.text)
+            size += length
+            if size > limit:
+                raise NotACall
+            if length:
+                parts.append(self.take(length).text)
+            if found:
+                return "".join(parts)
+
+    def rewind(self, lexemes: Collection[Lexeme] | None = None) -> None:
+        """Gives back what was read since the last call, or these lexemes."""
+        given = self._taken if lexemes is None else lexemes
+        self._queue.extendleft(reversed(list(given)))
+        if lexemes is None:
+            self._taken, self._size = [], 0
+
+    def settle(self) -> None:
+        """What was read since the last call is used up."""
+        self._taken, self._size = [], 0
+
+    def rest(self) -> list[Lexeme]:
+        """What was not consumed; nothing can be read afterwards."""
+        rest = [lexeme for lexeme in self._queue if lexeme is not END]
+        self._queue.clear()
+        return rest
+
+    # Writing
+
+    def start(self, name: str, call_id: str | None = None) -> Tool:
+        """Begins a call; one that is still open ends.
+
+        Raises:
+            NotACall: no declared tool has this name.
+        """
+        if name not in self.tools:
+            raise NotACall
+        self.end()
+        self.open, self.whole, self._spoke = True, False, False
+        self._taken, self._size, self._keeps = [], 0, False
+        self._emit(ToolCallStarted(self.index, call_id or self._new_id(), name))
+        return self.tools[name]
+
+    def arguments(self, json_delta: str) -> None:
+        if json_delta:
+            self._emit(ToolCallArguments(self.index, json_delta))
+
+    def complete(self) -> None:
+        """The arguments are whole: what follows can be given back."""
+        self.whole = self._keeps = True
+
+    def end(self) -> None:
+        """Ends the call that is open, if there is one."""
+        if self.open:
+            self._emit(ToolCallFinished(self.index, self._note or self._repaired))
+            self.index += 1
+            self.open, self._repaired = False, None
+
+    def repair(self, reason: str | None) -> None:
+        """The open call, or the one that comes next, is not written as it should be; the first reason stays."""
+        self._repaired = self._repaired or reason
+
+    def abandon(self) -> None:
+        """The call broke off, before its arguments or behind them."""
+        if self.open and not self.whole:
+            self.repair("the call had no arguments")
+            self.arguments("{}")
+            self.complete()
+        self.end()
+
+    def cut(self) -> None:
+        """The token limit fell within the call: its arguments stay open."""
+        self._emit(ToolCallFinished(self.index, CUT_OFF))
+        self.index += 1
+        self.open = False
+
+    def content(self, text: str) -> bool:
+        """Prose in the midst of a call; False if it was only white space before any."""
+        text = text if self._spoke else text.lstrip()
+        if text:
+            self._spoke = True
+            self._emit(TextDelta(text))
+        return bool(text)
+
+    def silence(self) -> None:
+        """The prose that may come next is a new one."""
+        self._spoke = False
