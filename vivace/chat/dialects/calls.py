@@ -101,18 +101,26 @@ class CallParser:
     def finish(self, cut: bool = False) -> list[Event]:
         """`cut`: the output ended at the token limit, not by itself."""
         partial = self._lexer.finish()
-        if not (self._scan and self._scan.open and self._is_closer(partial)):
+        is_open = bool(self._scan and self._scan.open)
+        if not is_open or not (self._is_closer(partial) or (cut and not self._scan_is_whole)):
             self._take_all(partial)
         while self._scan:
-            if cut and self._scan.open and not self._scan.whole:
+            if not cut or self._scan.whole:
+                self._take_all([END])
+            elif self._scan.open:
                 self._scan.cut()
                 self._leave([])
             else:
-                self._take_all([END])
+                self._reject(self._scan)
+                self._take_all([])
         if not self._index or self._spoke:
             self._emit_space()
         self._space = ""
         return self._drain()
+
+    @property
+    def _scan_is_whole(self) -> bool:
+        return self._scan is not None and self._scan.whole
 
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []

@@ -46,7 +46,7 @@ def _past_closer(
             return scanner
         if held and lexeme.marker in stops:
             break
-        json_text, length = past.feed(lexeme.text)
+        json_text, length = past.feed(lexeme.text[: past.stride(lexeme.text)])
         if length:
             held.append(scan.take(length))
         size += length

@@ -158,6 +158,8 @@ class _Call:
             raise NotACall
         parts: list[str] = []
         yield from read_json(self.scan, self.stops, parts.append)
+        if (yield from self.scan.peek()) is END:
+            raise NotACall  # nobody knows whether it is whole
         return str(json.loads("".join(parts)))
 
     def _skip(self) -> Reading[None]:

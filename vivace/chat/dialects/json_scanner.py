@@ -56,6 +56,10 @@ class JsonScanner:
         """Within a string, or behind a quote that may have ended it."""
         return self.in_string or self._state == "quote"
 
+    def stride(self, text: str) -> int:
+        """How far `text` can be fed before `in_value` may change."""
+        return (text.find(self._quote) + 1 or len(text)) if self.in_string else 1
+
     def fork(self) -> "JsonScanner":
         """The same state, on its own from now on."""
         other = copy.copy(self)
@@ -217,6 +221,7 @@ class JsonScanner:
         if char.isspace():
             return self._skip_space(text, at)
         if char in "},":
+            self._key += ":"
             return self._no_value(char, at)
         self._state = "member"
         if char in ":=":

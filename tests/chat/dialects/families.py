@@ -1,0 +1,140 @@
+"""How each family's model writes calls and reasoning: what the property tests run over.
+
+`⟦x⟧` is text that is one token in the family's vocabulary. To add a family, add its renderer to FAMILIES.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chat.builders import TOOLS, tool
+from vivace.chat.conversation import Tool
+from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS
+from vivace.chat.dialects.answer import AnswerParser
+from vivace.chat.dialects.base import Piece
+
+Call = tuple[str, dict[str, Any]]
+PING = tool("ping")
+OFFERED = (*TOOLS, PING)
+_TOKEN = re.compile("⟦(.*?)⟧", re.S)
+
+
+@dataclass(frozen=True)
+class Family:
+    """`raw`: values are written without quoting, so that a value which spells out the end of the call is its end."""
+
+    render: Callable[[Sequence[Call]], str]
+    raw: bool = False
+
+
+def dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def value(written: Any) -> str:
+    """A value without quoting."""
+    return written if isinstance(written, str) else dumped(written)
+
+
+def each(template: str, between: str = "") -> Callable[[Sequence[Call]], str]:
+    """Calls rendered one by one; @NAME, @ARGS and @N (its index) stand in the template."""
+
+    def render(calls: Sequence[Call]) -> str:
+        parts = [_filled(template, name, dumped(arguments), n) for n, (name, arguments) in enumerate(calls)]
+        return between.join(parts)
+
+    return render
+
+
+def _filled(template: str, name: str, arguments: str, n: int) -> str:
+    return re.sub("@(NAME|ARGS|N)", lambda m: {"NAME": name, "ARGS": arguments, "N": str(n)}[m.group(1)], template)
+
+
+def around(before: str, render: Callable[[Sequence[Call]], str], after: str = "") -> Callable[[Sequence[Call]], str]:
+    return lambda calls: before + render(calls) + after
+
+
+def listed(before: str, after: str = "", arguments: str = "arguments") -> Callable[[Sequence[Call]], str]:
+    return lambda calls: before + dumped([{"name": name, arguments: given} for name, given in calls]) + after
+
+
+def tags(
+    function: str, parameter: str, ends: tuple[str, str], newline: str = "\n", after: str = "\n"
+) -> Callable[[Sequence[Call]], str]:
+    """Tagged parameters; NAME and KEY stand in the openers."""
+
+    def one(name: str, arguments: Mapping[str, Any]) -> str:
+        body = "".join(
+            parameter.replace("KEY", key) + newline + value(v) + newline + ends[1] + after for key, v in arguments.items()
+        )
+        return function.replace("NAME", name) + after + body + ends[0]
+
+    return lambda calls: after.join(one(*call) for call in calls)
+
+
+def separately(render: Callable[[Sequence[Call]], str], between: str) -> Callable[[Sequence[Call]], str]:
+    return lambda calls: between.join(render([call]) for call in calls)
+
+
+_OPEN, _CLOSE = "⟦<tool_call>⟧", "⟦</tool_call>⟧"
+_QWEN_TAGS = tags("<function=NAME>", "<parameter=KEY>", ("</function>", "</parameter>"))
+_DEEPSEEK_FENCED = "⟦<｜tool▁call▁begin｜>⟧function⟦<｜tool▁sep｜>⟧@NAME\n```json\n@ARGS\n```⟦<｜tool▁call▁end｜>⟧"
+_DEEPSEEK_PLAIN = "⟦<｜tool▁call▁begin｜>⟧@NAME⟦<｜tool▁sep｜>⟧@ARGS⟦<｜tool▁call▁end｜>⟧"
+
+
+def _deepseek(template: str, between: str = "") -> Callable[[Sequence[Call]], str]:
+    return around("⟦<｜tool▁calls▁begin｜>⟧", each(template, between), "⟦<｜tool▁calls▁end｜>⟧")
+
+
+FAMILIES: dict[str, Family] = {
+    "hermes": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
+    "qwen3_coder_xml": Family(
+        separately(around(f"{_OPEN}\n", _QWEN_TAGS, f"\n{_CLOSE}"), "\n"),
+        raw=True,
+    ),
+    "mistral": Family(each("⟦[TOOL_CALLS]⟧@NAME⟦[ARGS]⟧@ARGS")),
+    "mistral_v11": Family(each("⟦[TOOL_CALLS]⟧@NAME@ARGS")),
+    "mistral_v3": Family(listed("⟦[TOOL_CALLS]⟧")),
+    "deepseek_v3": Family(_deepseek(_DEEPSEEK_FENCED, "\n")),
+    "deepseek_v31": Family(_deepseek(_DEEPSEEK_PLAIN)),
+}
+
+# As many newlines as the family puts after its reasoning belong to the marker.
+REASONING: dict[str, Callable[[str], str]] = {
+    "think": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n\n",
+}
+
+
+def plain(rendered: str) -> str:
+    """The text alone."""
+    return _TOKEN.sub(r"\1", rendered)
+
+
+def pieces(rendered: str, size: int = 1_000_000) -> list[Piece]:
+    """Tokens as markers, text between them in pieces of `size`."""
+    return list(_pieces(rendered, size))
+
+
+def _pieces(rendered: str, size: int) -> Iterator[Piece]:
+    for i, part in enumerate(_TOKEN.split(rendered)):
+        if i % 2:
+            yield Piece(part, True)
+        else:
+            yield from (Piece(part[at : at + size]) for at in range(0, len(part), size))
+
+
+def parser(
+    family: str, tools: Sequence[Tool] = OFFERED, as_tokens: bool = False, reasoning: str = "none", is_open: bool = False
+) -> AnswerParser:
+    """`as_tokens`: the markers that the renderers show as tokens are tokens of the vocabulary."""
+    tokens = tokens_of(family, reasoning) if as_tokens else frozenset()
+    return AnswerParser(TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning], tools, is_open, tokens)
+
+
+def tokens_of(family: str, reasoning: str = "none") -> frozenset[str]:
+    """Markers that are tokens of the vocabulary."""
+    written = FAMILIES[family].render([("get_weather", {"city": "Paris"})])
+    written += REASONING[reasoning]("") if reasoning in REASONING else ""
+    return frozenset(_TOKEN.findall(written))
