@@ -88,6 +88,40 @@ def _deepseek(template: str, between: str = "") -> Callable[[Sequence[Call]], st
     return around("⟦<｜tool▁calls▁begin｜>⟧", each(template, between), "⟦<｜tool▁calls▁end｜>⟧")
 
 
+_KIMI = "⟦<|tool_call_begin|>⟧functions.@NAME:@N⟦<|tool_call_argument_begin|>⟧@ARGS⟦<|tool_call_end|>⟧"
+
+
+def _glm(calls: Sequence[Call]) -> str:
+    parts = [
+        _OPEN + name + "".join(f"\n<arg_key>{k}</arg_key>\n<arg_value>{value(v)}</arg_value>" for k, v in given.items())
+        for name, given in calls
+    ]
+    return "\n".join(f"{part}\n{_CLOSE}" for part in parts)
+
+
+def _pythonic(calls: Sequence[Call]) -> str:
+    def one(name: str, given: Mapping[str, Any]) -> str:
+        return f"{name}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+    return f"[{', '.join(one(*call) for call in calls)}]"
+
+
+def gemma_value(written: Any, quote: str) -> str:
+    match written:
+        case str():
+            return quote + written + quote
+        case dict():
+            inside = ",".join(f"{k if k.isidentifier() else quote + k + quote}:{gemma_value(v, quote)}" for k, v in written.items())
+            return "{" + inside + "}"
+        case list():
+            return "[" + ",".join(gemma_value(v, quote) for v in written) + "]"
+    return dumped(written)
+
+
+def _gemma(before: str, after: str, quote: str) -> Callable[[Sequence[Call]], str]:
+    return lambda calls: "".join(f"{before}call:{name}{gemma_value(given, quote)}{after}" for name, given in calls)
+
+
 FAMILIES: dict[str, Family] = {
     "hermes": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
     "qwen3_coder_xml": Family(
@@ -99,6 +133,22 @@ FAMILIES: dict[str, Family] = {
     "mistral_v3": Family(listed("⟦[TOOL_CALLS]⟧")),
     "deepseek_v3": Family(_deepseek(_DEEPSEEK_FENCED, "\n")),
     "deepseek_v31": Family(_deepseek(_DEEPSEEK_PLAIN)),
+    "kimi_k2": Family(around("⟦<|tool_calls_section_begin|>⟧", each(_KIMI), "⟦<|tool_calls_section_end|>⟧")),
+    "glm47": Family(_glm, raw=True),
+    "minimax_m2": Family(
+        around(
+            "⟦<minimax:tool_call>⟧\n",
+            tags('<invoke name="NAME">', '<parameter name="KEY">', ("</invoke>", "</parameter>"), newline=""),
+            "\n⟦</minimax:tool_call>⟧",
+        ),
+        raw=True,
+    ),
+    "granite": Family(listed("⟦<|tool_call|>⟧")),
+    "llama3": Family(each('{"name": "@NAME", "parameters": @ARGS}', "; ")),
+    "llama4": Family(_pythonic),
+    "lfm2": Family(around("⟦<|tool_call_start|>⟧", _pythonic, "⟦<|tool_call_end|>⟧")),
+    "gemma4": Family(_gemma("⟦<|tool_call>⟧", "⟦<tool_call|>⟧", '⟦<|"|>⟧'), raw=True),
+    "functiongemma": Family(_gemma("⟦<start_function_call>⟧", "⟦<end_function_call>⟧", "⟦<escape>⟧"), raw=True),
 }
 
 # As many newlines as the family puts after its reasoning belong to the marker.
@@ -135,6 +185,6 @@ def parser(
 
 def tokens_of(family: str, reasoning: str = "none") -> frozenset[str]:
     """Markers that are tokens of the vocabulary."""
-    written = FAMILIES[family].render([("get_weather", {"city": "Paris"})])
+    written = FAMILIES[family].render([("get_weather", {"city": "Paris"})])  # shows all of them
     written += REASONING[reasoning]("") if reasoning in REASONING else ""
     return frozenset(_TOKEN.findall(written))

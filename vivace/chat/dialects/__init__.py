@@ -3,7 +3,21 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from vivace.chat.dialects import deepseek, hermes, mistral, none, qwen3_coder_xml, think
+from vivace.chat.dialects import (
+    deepseek,
+    gemma4,
+    glm47,
+    granite,
+    hermes,
+    kimi_k2,
+    lfm2,
+    llama3,
+    minimax_m2,
+    mistral,
+    none,
+    qwen3_coder_xml,
+    think,
+)
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 
 _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
@@ -14,6 +28,15 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     mistral.V3,
     deepseek.V3,
     deepseek.V31,
+    kimi_k2.DIALECT,
+    glm47.DIALECT,
+    minimax_m2.DIALECT,
+    granite.DIALECT,
+    llama3.DIALECT,
+    llama3.LLAMA4,
+    lfm2.DIALECT,
+    gemma4.DIALECT,
+    gemma4.FUNCTION,
     none.TOOLS,
 )
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}

@@ -12,15 +12,25 @@ NO_OBJECT = "the arguments were no object"
 ENCODED = "the arguments were JSON within a string"
 
 
-def read_json(scan: Scan, stops: Collection[Marker], write: Callable[[str], None]) -> Reading[None]:
+def read_json(
+    scan: Scan,
+    stops: Collection[Marker],
+    write: Callable[[str], None],
+    scanner: JsonScanner | None = None,
+    mark: Marker | None = None,
+) -> Reading[None]:
     """Reads one JSON value. Markers among `stops` end it; one that is spelled within a string does so only if nothing
-    behind it closes the string."""
-    scanner = JsonScanner()
+    behind it closes the string. `mark`: a marker that stands for a quote."""
+    scanner = scanner or JsonScanner()
     while not scanner.done:
         lexeme = yield from scan.peek()
-        if lexeme is END or (lexeme.marker in stops and (lexeme.token or not scanner.in_string)):
+        stops_here = lexeme.marker in stops
+        if lexeme is END or (stops_here and (lexeme.token or not (scanner.in_string or scanner.in_raw))):
             write(scanner.finish())
-        elif lexeme.marker in stops:
+        elif mark and lexeme.marker == mark and not scanner.in_string:
+            scan.take()
+            write(scanner.mark())
+        elif stops_here and scanner.in_string:
             scanner = yield from _past_closer(scan, scanner, stops, write)
         else:
             json_text, length = scanner.feed(lexeme.text)

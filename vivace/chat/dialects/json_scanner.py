@@ -19,7 +19,9 @@ from vivace.chat.dialects.values import quote
 _RUN = {'"': re.compile('[^"\\\\\x00-\x1f\ud800-\udfff]+'), "'": re.compile("[^'\"\\\\\x00-\x1f\ud800-\udfff]+")}
 _SPACE = re.compile(r"[ \t\r\n]+")
 _ODD_SPACE = re.compile(r"\s+")
-_BARE = re.compile(r"[^\s,:\[\]{}\"']+")
+_BARE = re.compile(r"[^\s,:\[\]{}()\"']+")
+_HEX = "0123456789abcdefABCDEF"
+_HEX_LENGTHS = {"x": 2, "u": 4, "U": 8}
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _PYTHON_NUMBER = re.compile(r"[-+]?[\d._xXoObBa-fA-F]+([eE][-+]?\d+)?")
 _WORDS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
@@ -35,7 +37,9 @@ class JsonScanner:
         repaired: the JSON was mended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, literal: bool = False) -> None:
+        """`literal`: a Python literal, or Gemma's form, is as it should be."""
+        self._is_literal = literal
         self.done = False
         self.repaired: str | None = None
         self._stack: list[str] = []
@@ -50,6 +54,11 @@ class JsonScanner:
     @property
     def in_string(self) -> bool:
         return self._state in ("string", "escape", "unicode")
+
+    @property
+    def in_raw(self) -> bool:
+        """Within a string that a marker has begun; see `mark`."""
+        return self._state == "raw"
 
     @property
     def in_value(self) -> bool:
@@ -73,6 +82,25 @@ class JsonScanner:
             at = getattr(self, f"_on_{self._state}")(text, at)
         return self._drain(), at
 
+    def mark(self) -> str:
+        """A marker that stands for a quote: what is between two of them is taken as it is."""
+        if self._state == "raw":
+            if self._is_key:
+                self._end_key("".join(self._held))
+            else:
+                self._out.append('"')
+                self._ended()
+            return self._drain()
+        if self._state == "bare":
+            self._end_bare()
+        if self._state == "after":
+            self._after_value('"')
+        is_key = self._state == "key"
+        if not is_key:
+            self._write('"')
+        self._is_key, self._state, self._held = is_key, "raw", []
+        return self._drain()
+
     def finish(self) -> str:
         """The rest of the value's JSON, at the end of the output or before a marker that ends the call."""
         if not self.done:
@@ -90,7 +118,7 @@ class JsonScanner:
 
     def _finish_token(self) -> None:
         match self._state:
-            case "string" | "escape" | "unicode" if not self._is_key:
+            case "string" | "escape" | "unicode" | "raw" if not self._is_key:
                 self._held = []
                 self._out.append('"')
             case "quote":
@@ -129,7 +157,8 @@ class JsonScanner:
         char = text[at]
         if char.isspace():
             return self._skip_space(text, at)
-        if char in "{[":
+        if char in "{[(":
+            char = "{" if char == "{" else "["
             self._write(char)
             self._stack.append(char)
             self._state = "key" if char == "{" else "value"
@@ -138,7 +167,7 @@ class JsonScanner:
             self._write('"')
             self._begin_string(char, False)
             return at + 1
-        if char in "]},:":
+        if char in ")]},:":
             return self._no_value(char, at)
         self._begin_bare(False)
         return at
@@ -150,7 +179,7 @@ class JsonScanner:
             self._write("null")
             self._state = "after"
             return at
-        if char in "]}":
+        if char in ")]}":
             return self._close(char, at)
         self._mend()
         return at + 1
@@ -169,8 +198,12 @@ class JsonScanner:
             self._comma = self._comma or ","
             self._state = "key" if self._stack[-1] == "{" else "value"
             return at + 1
-        if char in "]}":
+        if char in ")]}":
             return self._close(char, at)
+        return self._after_value(char, text, at)
+
+    def _after_value(self, char: str, text: str = "", at: int = 0) -> int:
+        """A comma is missing, or something does not belong here."""
         self._mend()
         if char in "\"'{[":
             self._comma = ","
@@ -182,7 +215,8 @@ class JsonScanner:
     def _close(self, char: str, at: int) -> int:
         """A closer; those that it shows to be missing are added, one that has no opener is not part of the value."""
         opener = "{" if char == "}" else "["
-        if self._comma:
+        char = _CLOSERS[opener]
+        if self._comma and not self._is_literal:
             self._mend()
         if opener not in self._stack:
             self._end_all()
@@ -237,7 +271,7 @@ class JsonScanner:
     # A string
 
     def _begin_string(self, char: str, is_key: bool) -> None:
-        if char == "'":
+        if char == "'" and not self._is_literal:
             self._mend()
         self._quote, self._is_key, self._state, self._held = char, is_key, "string", []
 
@@ -297,25 +331,37 @@ class JsonScanner:
         self._state = "string"
         if char in '"\\/bfnrt':
             self._text("\\" + char)
-        elif char == "u":
+        elif char in _HEX_LENGTHS:
             self._state = "unicode"
-            self._unicode = ""
+            self._unicode = char
         else:
-            self._mend()
+            if not (self._is_literal and char == "'"):
+                self._mend()
             self._text(quote(char if char in "'\n" else "\\" + char))
         return at + 1
 
     def _on_unicode(self, text: str, at: int) -> int:
-        if text[at] not in "0123456789abcdefABCDEF":
+        """The digits of `\\uXXXX`, or of Python's `\\xXX` and `\\UXXXXXXXX`."""
+        if text[at] not in _HEX:
             self._mend()
-            self._text("\\\\u" + self._unicode)
+            self._text("\\\\" + self._unicode)
             self._state = "string"
             return at
         self._unicode += text[at]
-        if len(self._unicode) == 4:
-            self._text("\\u" + self._unicode)
+        kind, digits = self._unicode[0], self._unicode[1:]
+        if len(digits) == _HEX_LENGTHS[kind]:
+            if kind != "u" and not self._is_literal:
+                self._mend()
+            code = int(digits, 16)
+            self._text(f"\\u{digits}" if kind == "u" else quote(chr(code) if code < 0x110000 else "\ufffd"))
             self._state = "string"
         return at + 1
+
+    # A string between two markers
+
+    def _on_raw(self, text: str, at: int) -> int:
+        self._text(quote(text[at:]))
+        return len(text)
 
     # Numbers, literals and bare words
 
@@ -333,11 +379,12 @@ class JsonScanner:
     def _end_bare(self) -> None:
         word, self._held = "".join(self._held), []
         if self._is_key:
-            self._mend()
+            if not self._is_literal:
+                self._mend()
             self._end_key(quote(word))
             return
         value = literal_json(word)
-        if value != word:
+        if value != word and not self._is_literal:
             self._mend()
         self._write(value)
         self._ended()

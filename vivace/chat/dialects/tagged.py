@@ -10,6 +10,7 @@ closed after its function, the end is only likely: text is held back (up to UNDE
 closers says that the value goes on to there, or nothing does.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,18 +23,22 @@ from vivace.chat.dialects.tagged_grammar import body_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
 
+CDATA = ("<![CDATA[", "]]>")
+_NAME_END = re.compile(r"\s")
+
 
 @dataclass(frozen=True)
 class TaggedCalls:
     """
     Attributes:
+        function_open: None where the name stands alone behind the frame's opener.
         newline: what wraps the value of a parameter; `after_tag`: what stands behind the other tags.
         json_suffix: of a parameter's tag whose value is JSON; `text_suffix`: whose value is text, whatever it looks
             like; other values are typed by the schema alone.
         cdata: values may be wrapped in `<![CDATA[…]]>`.
     """
 
-    function_open: Tag
+    function_open: Tag | None
     function_close: str
     parameter_open: Tag
     parameter_close: str
@@ -47,40 +52,52 @@ class TaggedCalls:
 
     @property
     def markers(self) -> tuple[Marker, ...]:
-        return (self.function_open, self.function_close, self.parameter_open, self.parameter_close)
+        own = (*self.openers, self.function_close, self.parameter_open, self.parameter_close)
+        return (*own, *CDATA) if self.cdata else own
 
     @property
     def openers(self) -> tuple[Marker, ...]:
-        return (self.function_open,)
+        return (self.function_open,) if self.function_open else ()
 
     @property
     def closers(self) -> tuple[Marker, ...]:
         return (self.function_close, self.parameter_close)
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
+        name = yield from self._name(scan)
+        if not self.function_open or (way.frame.open and not wrapped):
+            yield from self._expect_body(scan)
+        yield from _Call(self, scan, way, wrapped, scan.start(name)).read()
+
+    def _name(self, scan: Scan) -> Reading[str]:
+        if not self.function_open:
+            return (yield from scan.until(_NAME_END))
         opener = yield from scan.marker(self.function_open)
         if opener is None:
             raise NotACall
-        if way.frame.open and not wrapped:
-            yield from self._expect_body(scan)
-        yield from _Call(self, scan, way, wrapped, scan.start(opener.name)).read()
+        return opener.name
 
     def _expect_body(self, scan: Scan) -> Reading[None]:
-        """A function's tag alone may be prose: only a parameter or the closer makes it a call."""
+        """A name alone may be prose: only a parameter or the closer makes it a call."""
         yield from scan.space()
         lexeme = yield from scan.peek()
-        if lexeme.marker not in (self.parameter_open, self.function_close):
+        if lexeme.marker not in (self.parameter_open, self.function_close) or lexeme is END:
             raise NotACall
 
     def roles(self, way: FramedWay) -> Mapping[Marker, Role]:
-        found: dict[Marker, Role] = {m: "wrapper_open" for m in (way.frame.open,) if m}
-        found |= {m: "wrapper_close" for m in (way.frame.close,) if m}
-        return found | {
-            self.function_open: "function_open",
-            self.function_close: "function_close",
-            self.parameter_open: "parameter_open",
-            self.parameter_close: "parameter_close",
-        }
+        frame = way.frame
+        roles: list[tuple[Marker | None, Role]] = [
+            (frame.open, "wrapper_open"),
+            (frame.call_open, "wrapper_open"),
+            (frame.close, "wrapper_close"),
+            (self.function_open, "function_open"),
+            (self.function_close, "function_close"),
+            (self.parameter_open, "parameter_open"),
+            (self.parameter_close, "parameter_close"),
+            (CDATA[0] if self.cdata else None, "cdata_open"),
+            (CDATA[1] if self.cdata else None, "cdata_close"),
+        ]
+        return {marker: role for marker, role in roles if marker}
 
     def types(self, tool: Tool, opener: Lexeme) -> frozenset[str]:
         """What the value of this parameter may be."""
@@ -149,9 +166,8 @@ class _Call:
         scan.arguments(f'{", " if self._given else "{"}"{quote(key)}": ')
         self._given.add(key)
         many = bool(self._way.frame.open) and self._way.frame.many
-        value = TaggedValue(
-            writer, siblings, self._given, scan.tools, self._wrapped, form.newline, self._roles, many, form.cdata
-        )
+        wrapped = self._wrapped and form.function_open is not None
+        value = TaggedValue(writer, siblings, self._given, scan.tools, wrapped, form.newline, self._roles, many)
         verdict = None
         while verdict is None:
             lexeme = yield from scan.peek()

@@ -18,10 +18,10 @@ def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool) 
 
     Without `exact`, anything up to the function's closer.
     """
-    head = writer.text(f"{form.function_open.prefix}{tool.name}{form.function_open.suffixes[0]}")
+    opener = form.function_open
+    head = writer.text(f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name)
     if not exact:
-        body = writer.rule("body", "/(?s:.*)/", f"[suffix={json.dumps(form.function_close)}]")
-        return f"{head} {body}"
+        return f"{head} {writer.free(form.function_close)}"
     parameters = " ".join(_parameter(form, writer, tool, key) for key in properties(tool))
     return f"{head} {writer.text(form.after_tag)} {parameters} {writer.text(form.function_close)}"
 
@@ -45,13 +45,25 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
 def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
     """Value and closer: strings are free text up to the closer, everything else is JSON."""
     schema = properties(tool)[key]
-    options = schema.get("enum", [schema["const"]] if "const" in schema else None) if isinstance(schema, dict) else None
-    if isinstance(options, list) and options:
-        texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
-        return f"({' | '.join(writer.text(text) for text in texts)}) {writer.text(closer)}"
-    if "string" not in types_of(schema, tool.parameters):
+    if "string" not in types_of(schema, tool.parameters) and not _options(schema):
         return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
+    return string_rule(writer, tool, schema, "", closer)
+
+
+def string_rule(writer: RuleWriter, tool: Tool, schema: Any, opener: str, closer: str) -> str:
+    """A text between two others, or one of the schema's options."""
+    options = _options(schema)
+    before = [writer.text(opener)] if opener else []
+    if options:
+        texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
+        return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
     for word in _UNHELD:
         if isinstance(schema, dict) and word in schema:
-            writer.relax(f"{tool.name}.{key}: {word} of a string parameter is not enforced")
-    return writer.free(closer)
+            writer.relax(f"{tool.name}: {word} of a string parameter is not enforced")
+    return " ".join([*before, writer.free(closer)])
+
+
+def _options(schema: Any) -> list[Any]:
+    """The values that `enum` or `const` allow; none if there is neither."""
+    found = schema.get("enum", [schema["const"]] if "const" in schema else None) if isinstance(schema, dict) else None
+    return found if isinstance(found, list) else []

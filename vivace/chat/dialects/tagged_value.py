@@ -9,7 +9,14 @@ from vivace.chat.dialects.values import ValueWriter
 
 
 Role = Literal[
-    "wrapper_open", "wrapper_close", "function_open", "function_close", "parameter_open", "parameter_close"
+    "wrapper_open",
+    "wrapper_close",
+    "function_open",
+    "function_close",
+    "parameter_open",
+    "parameter_close",
+    "cdata_open",
+    "cdata_close",
 ]
 
 
@@ -34,7 +41,7 @@ class TaggedValue:
 
     `siblings`: declared parameters, None if the tool takes any; `given`: those that the call has already; `calls`:
     names of declared tools; `wrapped`: the call's wrapper was opened; `newline`: what wraps the value on each side;
-    `roles`: what the family's markers are; `many`: one wrapper may hold several calls; `cdata`: see `TaggedCalls`.
+    `roles`: what the family's markers are; `many`: one wrapper may hold several calls.
     """
 
     def __init__(
@@ -47,13 +54,14 @@ class TaggedValue:
         newline: str,
         roles: Mapping[Marker, Role],
         many: bool = False,
-        cdata: bool = False,
     ) -> None:
-        self._roles, self._many, self._cdata = roles, many, cdata
+        self._roles, self._many = roles, many
+        self._in_cdata = False
         self._writer, self._siblings, self._given, self._calls = writer, siblings, given, calls
         self._wrapped, self._newline = wrapped, newline
         self._json: list[str] = []
         self._started = False
+        self._blank = True  # only white space so far
         self._newline_held = False
         self._at_line_start = True
         self._inner: list[bool] = []  # calls written inside the value; whether each has a wrapper
@@ -77,6 +85,8 @@ class TaggedValue:
     def take(self, lexeme: Lexeme) -> Verdict | None:
         """The verdict, once there is one."""
         role = self._roles.get(lexeme.marker) if lexeme.marker else None
+        if self._in_cdata or (role == "cdata_open" and self._blank):
+            return self._take_cdata(lexeme, role)
         if role is None and lexeme.marker is None:
             return self._take_text(lexeme)
         if self._inner:
@@ -93,6 +103,9 @@ class TaggedValue:
                 return self._take_function_close(lexeme)
             case "wrapper_close":
                 return self._take_wrapper_close(lexeme)
+            case "wrapper_open" if lexeme.token and self._group is not None:
+                rest = [*self._tail[self._group_end :], lexeme]
+                return self._end(self._group, rest, True, "the call was not closed")
             case "wrapper_open" if self._group is not None or self._likely:
                 return self._hold(lexeme)
             case "function_open" if lexeme.name in self._calls:
@@ -110,6 +123,15 @@ class TaggedValue:
         if self._group is not None:
             return self._end(self._group, [], True)
         return self._end_likely([]) if self._likely else self._end(len(self._tail), [], True)
+
+    def _take_cdata(self, lexeme: Lexeme, role: Role | None) -> None:
+        """No marker counts before the section's end, and all white space in it does."""
+        if role == "cdata_open" and not self._in_cdata:
+            self._in_cdata, self._newline, self._newline_held = True, "", False
+        elif role == "cdata_close":
+            self._in_cdata = False
+        else:
+            self._write(lexeme.text)
 
     def _take_text(self, lexeme: Lexeme) -> Verdict | None:
         if self._group is None and not self._likely and not self._tail:
@@ -224,6 +246,7 @@ class TaggedValue:
     def _write(self, text: str) -> None:
         """Adds to the value, but for the newline on each side that only wraps it."""
         newline = self._newline
+        self._blank = self._blank and text.isspace()
         self._at_line_start = text.endswith("\n")
         if not self._started:
             self._started = True
