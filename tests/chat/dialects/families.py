@@ -154,6 +154,13 @@ FAMILIES: dict[str, Family] = {
 # As many newlines as the family puts after its reasoning belong to the marker.
 REASONING: dict[str, Callable[[str], str]] = {
     "think": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n\n",
+    "mistral": lambda text: f"⟦[THINK]⟧{text}⟦[/THINK]⟧",
+    "gemma4": lambda text: f"⟦<|channel>⟧thought\n{text}\n⟦<channel|>⟧",
+    "seed_oss": lambda text: f"⟦<seed:think>⟧{text}⟦</seed:think>⟧",
+    "hunyuan": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n⟦<answer>⟧\n",
+    "hy_v3": lambda text: f"⟦<think:opensource>⟧{text}⟦</think:opensource>⟧",
+    "granite": lambda text: f"Here is my thought process:\n{text}\nHere is my response:\n",
+    "command": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_TEXT|>⟧",
 }
 
 

@@ -40,7 +40,7 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     none.TOOLS,
 )
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
-REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {d.name: d for d in (think.DIALECT, none.REASONING)}
+REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {d.name: d for d in (*think.FAMILIES, none.REASONING)}
 
 
 @dataclass(frozen=True)

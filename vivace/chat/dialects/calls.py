@@ -105,14 +105,12 @@ class CallParser:
         if not is_open or not (self._is_closer(partial) or (cut and not self._scan_is_whole)):
             self._take_all(partial)
         while self._scan:
-            if not cut or self._scan.whole:
-                self._take_all([END])
-            elif self._scan.open:
+            self._scan.cut_off = cut
+            if cut and self._scan.open and not self._scan.whole:
                 self._scan.cut()
                 self._leave([])
             else:
-                self._reject(self._scan)
-                self._take_all([])
+                self._take_all([END])
         if not self._index or self._spoke:
             self._emit_space()
         self._space = ""

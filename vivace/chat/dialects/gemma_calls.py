@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
@@ -52,13 +51,14 @@ class GemmaCalls:
         return " ".join([head, *body, writer.text("}")])
 
     def _member(self, writer: RuleWriter, tool: Tool, key: str) -> str:
-        return writer.rule("member", f"{writer.text(f'{key}:')} {self._value(writer, tool, properties(tool)[key])}")
+        return writer.rule("member", f"{writer.text(f'{key}:')} {self._value(writer, tool, key)}")
 
-    def _value(self, writer: RuleWriter, tool: Tool, schema: Any) -> str:
+    def _value(self, writer: RuleWriter, tool: Tool, key: str) -> str:
+        schema = properties(tool)[key]
         if "string" in types_of(schema, tool.parameters):
-            return string_rule(writer, tool, schema, self.quote, self.quote)
+            return string_rule(writer, f"{tool.name}.{key}", schema, self.quote, self.quote)
         if types_of(schema, tool.parameters) & {"object", "array"}:
-            writer.relax(f"{tool.name}: what objects and arrays hold is not enforced")
+            writer.relax(f"{tool.name}.{key}: what objects and arrays hold is not enforced")
             return writer.rule("nested", "/[\\[{](?s:.*)/")
         return writer.json(schema, tool.parameters)
 

@@ -29,7 +29,7 @@ def read_json(
             write(scanner.finish())
         elif mark and lexeme.marker == mark and not scanner.in_string:
             scan.take()
-            write(scanner.mark())
+            write(scanner.mark(lexeme.text, lexeme.token))
         elif stops_here and scanner.in_string:
             scanner = yield from _past_closer(scan, scanner, stops, write)
         else:

@@ -50,6 +50,7 @@ class JsonScanner:
         self._held: list[str] = []  # of a key, a bare word or an escape
         self._is_key = False  # what is read now is a key
         self._quote = '"'
+        self._resume = "string"  # the state if a quote turns out to be part of the string
 
     @property
     def in_string(self) -> bool:
@@ -82,24 +83,39 @@ class JsonScanner:
             at = getattr(self, f"_on_{self._state}")(text, at)
         return self._drain(), at
 
-    def mark(self) -> str:
-        """A marker that stands for a quote: what is between two of them is taken as it is."""
+    def mark(self, text: str, certain: bool) -> str:
+        """A marker that stands for a quote: what is between two of them is taken as it is. `certain`: it cannot be part
+        of the string."""
+        if self._state == "quote":
+            self._out.append(quote(self._quote + "".join(self._held)))
+            self._state, self._held = "raw", []
         if self._state == "raw":
-            if self._is_key:
-                self._end_key("".join(self._held))
-            else:
-                self._out.append('"')
-                self._ended()
-            return self._drain()
+            self._end_raw(text, certain)
+        else:
+            self._begin_raw()
+        return self._drain()
+
+    def _begin_raw(self) -> None:
         if self._state == "bare":
             self._end_bare()
         if self._state == "after":
             self._after_value('"')
-        is_key = self._state == "key"
-        if not is_key:
+        if self._state == "colon":
+            self._mend()
+            self._key += ":"
+        self._is_key = self._state == "key"
+        if not self._is_key:
             self._write('"')
-        self._is_key, self._state, self._held = is_key, "raw", []
-        return self._drain()
+        self._state, self._held = "raw", []
+
+    def _end_raw(self, mark: str, certain: bool) -> None:
+        if self._is_key:
+            self._end_key("".join(self._held))
+        elif certain:
+            self._out.append('"')
+            self._ended()
+        else:
+            self._quote, self._resume, self._state, self._held = mark, "raw", "quote", []
 
     def finish(self) -> str:
         """The rest of the value's JSON, at the end of the output or before a marker that ends the call."""
@@ -273,7 +289,8 @@ class JsonScanner:
     def _begin_string(self, char: str, is_key: bool) -> None:
         if char == "'" and not self._is_literal:
             self._mend()
-        self._quote, self._is_key, self._state, self._held = char, is_key, "string", []
+        self._quote, self._resume, self._is_key = char, "string", is_key
+        self._state, self._held = "string", []
 
     def _text(self, json_text: str) -> None:
         (self._held if self._is_key else self._out).append(json_text)
@@ -316,9 +333,10 @@ class JsonScanner:
         ends = char in ",}]" or (char in "\"'" and bool(space))
         self._held = []
         if not ends:
-            self._mend()
+            if self._resume == "string":
+                self._mend()
             self._out.append(quote(self._quote + space))
-            self._state = "string"
+            self._state = self._resume
             return at
         self._out.append('"')
         self._state = "after"

@@ -3,6 +3,8 @@
 What belongs to the markers and is not part of any text: one newline after the opener, one before the closer, and up to
 two directly after the closer (the family's own separator). Everything else goes through as it is.
 
+Families that put the answer between markers too (`content`) lose those where the first of them begins the answer.
+
 An opener counts at the very start. Later, if the vocabulary has it as one token, wherever that token is generated; if
 only letters are known, at the start of a line outside code fences. It never counts inside a tool call. An opener that
 the model repeats at the start of a block which the prompt opened is dropped.
@@ -20,19 +22,27 @@ _SEPARATOR_NEWLINES = 2
 
 @dataclass(frozen=True)
 class MarkedReasoning:
-    """Declaration of a family; without markers there is no reasoning at all."""
+    """Declaration of a family; without markers there is no reasoning at all.
+
+    Attributes:
+        label: text that belongs to the opener, though it is not part of its token.
+        content: markers around the answer.
+    """
 
     name: str
     opener: str = ""
     closer: str = ""
+    label: str = ""
+    content: tuple[str, str] = ("", "")
 
     @property
     def markers(self) -> tuple[str, ...]:
-        return (self.opener, self.closer) if self.opener else ()
+        return tuple(m for m in (self.opener, self.closer, *self.content) if m)
 
     def open_in(self, prompt: str) -> bool:
         opened = prompt.rfind(self.opener) if self.opener else -1
-        return opened >= 0 and self.closer not in prompt[opened:] and not prompt[opened + len(self.opener) :].strip()
+        inside = prompt[opened + len(self.opener) :].strip()
+        return opened >= 0 and inside in ("", self.label.strip())
 
     def parser(self, is_open: bool, tokens: frozenset[str]) -> "MarkedParser":
         return MarkedParser(self, is_open, tokens)
@@ -45,7 +55,13 @@ class MarkedParser:
         self._opener, self._closer = dialect.opener or None, dialect.closer or None
         self._lexer = Lexer(dialect.markers, tokens)
         self.reasoning = is_open
+        self._label = dialect.label
+        self._unread = ""  # of the label, still to come
+        self._content_open, self._content_close = (m or None for m in dialect.content)
+        self._wrapped = False  # the answer began with its marker
+        self._closer_held = ""  # the marker that ends the answer, if nothing follows it
         self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
+        self._fresh = not is_open  # nothing of the answer has come yet
         self._begun = is_open  # something other than white space was said
         self._space = ""
         self._strip = 1 if is_open else 0  # newlines still to be dropped as a marker's own
@@ -87,12 +103,15 @@ class MarkedParser:
 
     def _take_reasoning(self, lexeme: Lexeme) -> None:
         if lexeme.marker and lexeme.marker == self._closer:
-            self.reasoning, self._begun = False, True
+            self.reasoning, self._begun, self._fresh = False, True, True
             self._newline_held, self._space, self._strip = False, "", _SEPARATOR_NEWLINES
             return
         if lexeme.marker and lexeme.marker == self._opener and self._repeatable:
             self._repeatable, self._space, self._strip = False, "", 1
+            self._unread = self._label
             return
+        if self._unread and lexeme.marker is None:
+            lexeme = lexeme._replace(text=self._without_label(lexeme.text))
         if self._repeatable and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
             self._space += lexeme.text
             return
@@ -116,13 +135,38 @@ class MarkedParser:
     def _take_content(self, lexeme: Lexeme, tools: ToolParser) -> None:
         if lexeme.marker and lexeme.marker == self._opener and self._counts(lexeme, tools):
             self.reasoning, self._begun, self._strip = True, True, 1
+            self._space, self._unread = "", self._label
+        elif lexeme.marker and self._is_wrapper(lexeme):
             self._space = ""
         elif not self._begun and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
             self._space += lexeme.text
         else:
-            self._begun = True
-            self._content(tools, Piece(self._pop_space()))
+            self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
+            self._content(tools, Piece(self._pop_space() + self._pop_closer()))
             self._content(tools, Piece(self._without_separator(lexeme.text), lexeme.token))
+
+    def _is_wrapper(self, lexeme: Lexeme) -> bool:
+        """Drops the marker that begins the answer, and holds back the one that may end it."""
+        if lexeme.marker == self._content_open and self._fresh:
+            self._wrapped, self._fresh, self._begun, self._strip = True, False, True, 1
+            return True
+        if lexeme.marker == self._content_close and self._wrapped and not self._closer_held:
+            self._closer_held = "" if lexeme.token else lexeme.text
+            return True
+        return False
+
+    def _without_label(self, text: str) -> str:
+        """Drops what is there of the opener's label."""
+        while self._unread and text:
+            if text[0] != self._unread[0]:
+                text, self._unread = self._label[: -len(self._unread)] + text, ""
+                break
+            text, self._unread = text[1:], self._unread[1:]
+        return text
+
+    def _pop_closer(self) -> str:
+        closer, self._closer_held = self._closer_held, ""
+        return closer
 
     def _counts(self, lexeme: Lexeme, tools: ToolParser) -> bool:
         return not tools.busy and (lexeme.token or not self._begun or tools.at_line_start)

@@ -42,6 +42,7 @@ class Scan:
         self.index = index  # of the call that is open or will come next
         self.open = False  # a call has begun and has not ended
         self.whole = False  # its arguments are complete
+        self.cut_off = False  # the output ended at the token limit: what has not begun by now is no call
         self._emit, self._new_id, self._note = emit, new_id, note
         self._repaired: str | None = None
         self._queue: deque[Lexeme] = deque()
@@ -180,7 +181,7 @@ class Scan:
         Raises:
             NotACall: no declared tool has this name.
         """
-        if name not in self.tools:
+        if name not in self.tools or self.cut_off:
             raise NotACall
         self.end()
         self.open, self.whole, self._spoke = True, False, False

@@ -47,11 +47,11 @@ def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
     schema = properties(tool)[key]
     if "string" not in types_of(schema, tool.parameters) and not _options(schema):
         return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
-    return string_rule(writer, tool, schema, "", closer)
+    return string_rule(writer, f"{tool.name}.{key}", schema, "", closer)
 
 
-def string_rule(writer: RuleWriter, tool: Tool, schema: Any, opener: str, closer: str) -> str:
-    """A text between two others, or one of the schema's options."""
+def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:
+    """A text between two others, or one of the schema's options; `where` it stands is for the report."""
     options = _options(schema)
     before = [writer.text(opener)] if opener else []
     if options:
@@ -59,7 +59,7 @@ def string_rule(writer: RuleWriter, tool: Tool, schema: Any, opener: str, closer
         return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
     for word in _UNHELD:
         if isinstance(schema, dict) and word in schema:
-            writer.relax(f"{tool.name}: {word} of a string parameter is not enforced")
+            writer.relax(f"{where}: {word} of a string parameter is not enforced")
     return " ".join([*before, writer.free(closer)])
 
 
