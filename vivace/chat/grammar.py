@@ -115,7 +115,7 @@ class _Rules:
 
     def text(self, text: str) -> str:
         parts = [part for part in self._split.split(text) if part]
-        return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else quoted(p) for p in parts) or '""'
+        return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else _literals(p) for p in parts) or '""'
 
     def free(self, end: str) -> str:
         token = self._split.search(end)
@@ -138,6 +138,12 @@ class _Rules:
 
     def source(self, start: str) -> str:
         return "\n".join(["%llguidance {}", f"start: {start}", *self._lines, ""])
+
+
+def _literals(text: str) -> str:
+    """`text` as lark literals, newlines apart: the lexer is greedy, so a literal that is the beginning of another one
+    would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+)", text) if part)
 
 
 def quoted(text: str) -> str:

@@ -67,7 +67,8 @@ def tags(
 
     def one(name: str, arguments: Mapping[str, Any]) -> str:
         body = "".join(
-            parameter.replace("KEY", key) + newline + value(v) + newline + ends[1] + after for key, v in arguments.items()
+            parameter.replace("KEY", key) + newline + value(v) + newline + ends[1] + after
+            for key, v in arguments.items()
         )
         return function.replace("NAME", name) + after + body + ends[0]
 
@@ -111,7 +112,9 @@ def gemma_value(written: Any, quote: str) -> str:
         case str():
             return quote + written + quote
         case dict():
-            inside = ",".join(f"{k if k.isidentifier() else quote + k + quote}:{gemma_value(v, quote)}" for k, v in written.items())
+            inside = ",".join(
+                f"{k if k.isidentifier() else quote + k + quote}:{gemma_value(v, quote)}" for k, v in written.items()
+            )
             return "{" + inside + "}"
         case list():
             return "[" + ",".join(gemma_value(v, quote) for v in written) + "]"
@@ -183,7 +186,11 @@ def _pieces(rendered: str, size: int) -> Iterator[Piece]:
 
 
 def parser(
-    family: str, tools: Sequence[Tool] = OFFERED, as_tokens: bool = False, reasoning: str = "none", is_open: bool = False
+    family: str,
+    tools: Sequence[Tool] = OFFERED,
+    as_tokens: bool = False,
+    reasoning: str = "none",
+    is_open: bool = False,
 ) -> AnswerParser:
     """`as_tokens`: the markers that the renderers show as tokens are tokens of the vocabulary."""
     tokens = tokens_of(family, reasoning) if as_tokens else frozenset()

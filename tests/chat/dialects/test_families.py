@@ -21,8 +21,10 @@ MODES = st.booleans()  # whether the family's markers are tokens
 
 PARIS: Call = ("get_weather", {"city": "Paris"})
 ROME: Call = ("get_weather", {"city": "Rome", "days": 3})
-VALUES: list[Any] = ["", " ", "  lead", "trail \n", "a\nb", '"', "'", "\\", "\\n", '{"a": 1}', "[1]", "42", "null", "true",
-                     "é 😀 日本", "<b>x</b>", "a < b > c", "```\nx\n```", "}", "]", ")", ",", ": ", "--", "\t", "\u2028", "x=1, y=2"]  # fmt: skip
+VALUES: list[str] = [
+    *("", " ", "  lead", "trail \n", "a\nb", '"', "'", "\\", "\\n", '{"a": 1}', "[1]", "42", "null", "true"),
+    *("é 😀 日本", "<b>x</b>", "a < b > c", "```\nx\n```", "}", "]", ")", ",", ": ", "--", "\t", "\u2028", "x=1, y=2"),
+]
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="⟦⟧\r"), max_size=12)
 
 
@@ -37,7 +39,9 @@ def strings(family: str) -> st.SearchStrategy[str]:
     fragment = st.sampled_from(VALUES) | WORDS
     marker = st.sampled_from(markers(family))
     if FAMILIES[family].raw:
-        return st.tuples(fragment, marker | st.just(""), fragment).map(lambda p: f"{p[0]}x{p[1]}x{p[2]}" if p[1] else p[0])
+        return st.tuples(fragment, marker | st.just(""), fragment).map(
+            lambda p: f"{p[0]}x{p[1]}x{p[2]}" if p[1] else p[0]
+        )
     return st.lists(fragment | marker, max_size=4).map("".join)
 
 
@@ -85,7 +89,9 @@ def repairs(events: list[Any]) -> list[str]:
 @every_family
 @given(data=st.data(), as_tokens=MODES, size=st.integers(1, 9))
 @few
-def test_calls_are_exact_and_any_split_is_the_whole(family: str, data: st.DataObject, as_tokens: bool, size: int) -> None:
+def test_calls_are_exact_and_any_split_is_the_whole(
+    family: str, data: st.DataObject, as_tokens: bool, size: int
+) -> None:
     wanted = data.draw(calls(family))
     rendered = FAMILIES[family].render(wanted)
     events = answered(family, rendered, as_tokens)
@@ -144,7 +150,9 @@ def test_letters_that_spell_marker_tokens_stay_text(family: str) -> None:
 @given(data=st.data(), as_tokens=MODES)
 @few
 def test_prose_that_mentions_markers_stays_text(family: str, data: st.DataObject, as_tokens: bool) -> None:
-    words = st.sampled_from([*markers(family)[:-2], "get_weather", "is", " a ", "\n", "tag", "<", "", "Paris", "(", "= "])
+    words = st.sampled_from(
+        [*markers(family)[:-2], "get_weather", "is", " a ", "\n", "tag", "<", "", "Paris", "(", "= "]
+    )
     text = "The " + "".join(data.draw(st.lists(words.map(lambda w: w + " is"), max_size=8)))
     assert answered(family, text, as_tokens) == [TextDelta(text)]
 
@@ -152,7 +160,7 @@ def test_prose_that_mentions_markers_stays_text(family: str, data: st.DataObject
 @every_family
 @pytest.mark.parametrize("as_tokens", [False, True])
 def test_unterminated_calls_are_valid_or_text_and_a_cut_one_stays_open(family: str, as_tokens: bool) -> None:
-    rendered = FAMILIES[family].render([("write_file", {"path": "a b", "content": "x\n</p> \"y\" {1}"}), PARIS])
+    rendered = FAMILIES[family].render([("write_file", {"path": "a b", "content": 'x\n</p> "y" {1}'}), PARIS])
     all_pieces = pieces(rendered, 1) if as_tokens else pieces(plain(rendered), 1)
     whole = [c["arguments"] for c in fold(run(all_pieces, parser(family, as_tokens=as_tokens)))["tool_calls"]]
     for end in range(len(all_pieces)):
@@ -174,7 +182,10 @@ def test_unterminated_calls_are_valid_or_text_and_a_cut_one_stays_open(family: s
 def test_any_split_of_anything_is_the_whole(family: str, data: st.DataObject, as_tokens: bool, size: int) -> None:
     rendered = FAMILIES[family].render([PARIS, ROME])
     cut = st.tuples(st.integers(0, len(rendered)), st.integers(0, 40)).map(lambda p: rendered[p[0] : p[0] + p[1]])
-    parts = st.lists(cut | st.sampled_from([*markers(family), rendered, "\n", " ", "word", "`", "\n```\n", "{", "[", '"']), max_size=8)
+    parts = st.lists(
+        cut | st.sampled_from([*markers(family), rendered, "\n", " ", "word", "`", "\n```\n", "{", "[", '"']),
+        max_size=8,
+    )
     text = "".join(data.draw(parts))
     if as_tokens:
         assert answered(family, text, True, size) == answered(family, text, True)

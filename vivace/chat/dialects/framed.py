@@ -168,15 +168,20 @@ class FramedWay:
         begin, end = form.brackets
         before = frame.open + (frame.newline if frame.open else "") + begin
         after = end + (frame.newline + frame.close if frame.close else "")
-        one = " ".join([*([writer.text(before)] if before else []), call, *([writer.text(after)] if after else [])])
+        separator = form.separator or frame.between
+
+        def around(calls: str) -> str:
+            return " ".join(part for part in (_text(writer, before), calls, _text(writer, after)) if part)
+
         if not many:
-            return one
-        if frame.open and frame.many:
-            rest = f"({writer.text(form.separator or frame.between)} {call})*"
-            return " ".join(
-                [*([writer.text(before)] if before else []), call, rest, *([writer.text(after)] if after else [])]
-            )
-        return f"{one} ({writer.text(form.separator or frame.between)} {one})*"
+            return around(call)
+        if begin or (frame.open and frame.many):
+            return around(f"{call} ({_text(writer, separator)} {call})*")
+        return f"{around(call)} ({_text(writer, separator)} {around(call)})*"
+
+
+def _text(writer: RuleWriter, text: str) -> str:
+    return writer.text(text) if text else ""
 
 
 @dataclass(frozen=True)

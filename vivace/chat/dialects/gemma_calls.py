@@ -47,7 +47,9 @@ class GemmaCalls:
         required = [k for k in keys if k in tool.parameters.get("required", ())]
         optional = [k for k in keys if k not in required]
         head = writer.text(f"{self.before}{tool.name}{{")
-        body = _members([self._member(writer, tool, key) for key in required], [self._member(writer, tool, key) for key in optional])
+        body = _members(
+            [self._member(writer, tool, key) for key in required], [self._member(writer, tool, key) for key in optional]
+        )
         return " ".join([head, *body, writer.text("}")])
 
     def _member(self, writer: RuleWriter, tool: Tool, key: str) -> str:
@@ -69,5 +71,3 @@ def _members(required: list[str], optional: list[str]) -> list[str]:
         options = [" ".join([m, *(f'("," {later})?' for later in optional[i + 1 :])]) for i, m in enumerate(optional)]
         return [f"({' | '.join(options)})?"] if options else []
     return ['"," '.join(f"{m} " for m in required), *(f'("," {m})?' for m in optional)]
-
-

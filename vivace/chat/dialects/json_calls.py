@@ -7,7 +7,7 @@ come before the name wait for it.
 import json
 from dataclasses import dataclass, field
 
-from vivace.chat.conversation import Tool
+from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments, read_json
@@ -88,8 +88,15 @@ class JsonCalls:
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         schema = tool.parameters if exact else {"type": "object"}
+        if self.late:
+            return writer.json(self._schema(tool, schema), tool.parameters)
         head = f'{{"{self.name}": {json.dumps(tool.name, ensure_ascii=False)}, "{self.arguments}": '
         return f"{writer.text(head)} {writer.json(schema, tool.parameters)} {writer.text('}')}"
+
+    def _schema(self, tool: Tool, parameters: JSON) -> JSON:
+        """Of the whole call: where it is an alternative to other JSON, both must be of the same lexemes."""
+        properties = {self.name: {"const": tool.name}, self.arguments: parameters}
+        return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 @dataclass

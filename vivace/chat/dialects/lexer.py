@@ -44,7 +44,9 @@ class Lexer:
         self._tokens = {m for m in markers if isinstance(m, str) and m in tokens}
         self._groups = [m for m in markers if m not in self._tokens]
         patterns = [f"({_whole(m)})" for m in self._groups]
-        patterns += [f"({'|'.join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))})"] if self._tokens else []
+        patterns += (
+            [f"({'|'.join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))})"] if self._tokens else []
+        )
         self._whole = re.compile("|".join(patterns) or r"(?!)")
         self._partial = re.compile("|".join(map(_partial, markers)) or r"(?!)")
         self._reach = max(map(_length, markers), default=0)

@@ -1,6 +1,5 @@
 """Pythonic calls: `[f(a="x", b=[1, {"k": True}]), g()]`, values as Python literals."""
 
-import json
 import re
 from dataclasses import dataclass
 
@@ -11,10 +10,11 @@ from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import properties
-from vivace.chat.dialects.values import quote
+from vivace.chat.dialects.tagged_grammar import properties, value_options
+from vivace.chat.dialects.values import quote, types_of
 
 _NAME_END = re.compile(r"[^\w.\-]")
+_SINGLE_QUOTED = r"/'([^'\\\n]|\\[^\n])*'/"
 POSITIONAL = "an argument had no name"
 
 
@@ -96,7 +96,9 @@ class PythonicCalls:
         parts = [writer.text(f"{tool.name}(")]
         for i, key in enumerate(required):
             parts.append(self._rule(writer, tool, key, ", " if i else ""))
-        parts += [f"{self._rule(writer, tool, key, ', ')}?" for key in optional] if required else self._any(writer, tool)
+        parts += (
+            [f"{self._rule(writer, tool, key, ', ')}?" for key in optional] if required else self._any(writer, tool)
+        )
         return " ".join([*parts, writer.text(")")])
 
     def _any(self, writer: RuleWriter, tool: Tool) -> list[str]:
@@ -109,9 +111,19 @@ class PythonicCalls:
         return [f"({writer.rule('arguments', ' | '.join(rules))})?"] if rules else []
 
     def _rule(self, writer: RuleWriter, tool: Tool, key: str, before: str) -> str:
-        schema = properties(tool)[key]
-        value = json.dumps(schema)
-        literals = 'true' in value or "boolean" in value or "null" in value
-        if literals:
-            writer.relax(f"{tool.name}.{key}: literals are written as in JSON")
-        return writer.rule("argument", f"{writer.text(f'{before}{key}=')} {writer.json(schema, tool.parameters)}")
+        return writer.rule("argument", f"{writer.text(f'{before}{key}=')} {_value(writer, tool, key)}")
+
+
+def _value(writer: RuleWriter, tool: Tool, key: str) -> str:
+    """JSON, or the Python literal where it differs and is no container."""
+    schema = properties(tool)[key]
+    types = types_of(schema, tool.parameters)
+    options = value_options(schema)
+    alternatives = [writer.json(schema, tool.parameters)]
+    if options:
+        alternatives += [writer.text(repr(option)) for option in options]
+    elif types == {"string"}:
+        alternatives.append(_SINGLE_QUOTED)
+    alternatives += ['"True"', '"False"'] if "boolean" in types and not options else []
+    alternatives += ['"None"'] if "null" in types and not options else []
+    return f"({' | '.join(alternatives)})"

@@ -45,14 +45,14 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
 def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
     """Value and closer: strings are free text up to the closer, everything else is JSON."""
     schema = properties(tool)[key]
-    if "string" not in types_of(schema, tool.parameters) and not _options(schema):
+    if "string" not in types_of(schema, tool.parameters) and not value_options(schema):
         return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
     return string_rule(writer, f"{tool.name}.{key}", schema, "", closer)
 
 
 def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:
     """A text between two others, or one of the schema's options; `where` it stands is for the report."""
-    options = _options(schema)
+    options = value_options(schema)
     before = [writer.text(opener)] if opener else []
     if options:
         texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
@@ -63,7 +63,7 @@ def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer
     return " ".join([*before, writer.free(closer)])
 
 
-def _options(schema: Any) -> list[Any]:
-    """The values that `enum` or `const` allow; none if there is neither."""
+def value_options(schema: Any) -> list[Any]:
+    """The values, of whatever type, that `enum` or `const` allow; none if there is neither."""
     found = schema.get("enum", [schema["const"]] if "const" in schema else None) if isinstance(schema, dict) else None
     return found if isinstance(found, list) else []

@@ -7,7 +7,6 @@ from vivace.chat.dialects.base import UNDECIDED_LIMIT
 from vivace.chat.dialects.lexer import Lexeme, Marker
 from vivace.chat.dialects.values import ValueWriter
 
-
 Role = Literal[
     "wrapper_open",
     "wrapper_close",
@@ -86,12 +85,16 @@ class TaggedValue:
         """The verdict, once there is one."""
         role = self._roles.get(lexeme.marker) if lexeme.marker else None
         if self._in_cdata or (role == "cdata_open" and self._blank):
-            return self._take_cdata(lexeme, role)
-        if role is None and lexeme.marker is None:
+            self._take_cdata(lexeme, role)
+            return None
+        if lexeme.marker is None:
             return self._take_text(lexeme)
         if self._inner:
             self._take_inner(lexeme, role)
             return None
+        return self._take_marker(lexeme, role)
+
+    def _take_marker(self, lexeme: Lexeme, role: Role | None) -> Verdict | None:
         after_opener, self._after_opener = self._after_opener, role == "wrapper_open"
         match role:
             case "parameter_open":
