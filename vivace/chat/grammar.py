@@ -46,7 +46,9 @@ class GrammarBuilder:
             return None, ()
         closer_id = self._tokens.get(self._reasoning.closer)
         if start.reasoning_open and closer_id is not None:
-            return protocol.Grammar(rules.source(f"{_BREAK} {answer}"), closer_id), tuple(rules.notes)
+            return protocol.Grammar(rules.source(f"{_BREAK} {self._resume(rules)} {answer}"), closer_id), tuple(
+                rules.notes
+            )
         return protocol.Grammar(rules.source(self._after_reasoning(rules, start, answer))), tuple(rules.notes)
 
     def _after_reasoning(self, rules: "_Rules", start: Start, answer: str) -> str:
@@ -55,8 +57,15 @@ class GrammarBuilder:
             return answer
         inside = rules.free(self._reasoning.closer)
         if start.reasoning_open:
-            return f"{inside} {_BREAK} {answer}"
-        return f"({rules.text(self._reasoning.opener)} {inside} {_BREAK})? {answer}"
+            return f"{inside} {_BREAK} {self._resume(rules)} {answer}"
+        return f"({rules.text(self._reasoning.opener)} {inside} {_BREAK} {self._resume(rules)})? {answer}"
+
+    def _resume(self, rules: "_Rules") -> str:
+        return rules.text(self._reasoning.resume) if self._reasoning.resume else ""
+
+    def _plain(self, rules: "_Rules", body: str) -> str:
+        """An answer that is no call, behind what the family puts before it."""
+        return f"{rules.text(self._reasoning.answer_open)} {body}" if self._reasoning.answer_open else body
 
     def _answer(self, conversation: Conversation, rules: "_Rules") -> str | None:
         choice, tools = conversation.tool_choice, conversation.tools
@@ -67,7 +76,7 @@ class GrammarBuilder:
             return self._calls(tools, rules, many)
         offered = tools if choice.mode == "auto" else ()
         if conversation.response_format.mode == "json":
-            body = rules.json(_object_schema(conversation), None)
+            body = self._plain(rules, rules.json(_object_schema(conversation), None))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
         if offered and (not many or any(tool.strict for tool in offered)):
             return self._prose_and_calls(offered, rules, many)
@@ -88,6 +97,8 @@ class GrammarBuilder:
         prose = rules.rule("prose", "/(?s:.*)/")
         call = self._any_call(tools, rules, exact=False)
         calls = self._tools.calls_rule(rules, call, many)
+        if self._reasoning.answer_open:
+            return f"({self._plain(rules, prose)} | {calls})"
         return f"{prose} ({calls} {prose})*" if many else f"{prose} ({calls})?"
 
 

@@ -89,6 +89,7 @@ def _deepseek(template: str, between: str = "") -> Callable[[Sequence[Call]], st
     return around("⟦<｜tool▁calls▁begin｜>⟧", each(template, between), "⟦<｜tool▁calls▁end｜>⟧")
 
 
+_HARMONY = "⟦<|channel|>⟧commentary to=functions.@NAME ⟦<|constrain|>⟧json⟦<|message|>⟧@ARGS⟦<|call|>⟧"
 _KIMI = "⟦<|tool_call_begin|>⟧functions.@NAME:@N⟦<|tool_call_argument_begin|>⟧@ARGS⟦<|tool_call_end|>⟧"
 
 
@@ -146,6 +147,7 @@ FAMILIES: dict[str, Family] = {
         ),
         raw=True,
     ),
+    "harmony": Family(each(_HARMONY)),
     "granite": Family(listed("⟦<|tool_call|>⟧")),
     "llama3": Family(each('{"name": "@NAME", "parameters": @ARGS}', "; ")),
     "llama4": Family(_pythonic),
@@ -163,6 +165,9 @@ REASONING: dict[str, Callable[[str], str]] = {
     "hunyuan": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n⟦<answer>⟧\n",
     "hy_v3": lambda text: f"⟦<think:opensource>⟧{text}⟦</think:opensource>⟧",
     "granite": lambda text: f"Here is my thought process:\n{text}\nHere is my response:\n",
+    "harmony": lambda text: (
+        f"⟦<|channel|>⟧analysis⟦<|message|>⟧{text}⟦<|end|>⟧⟦<|start|>⟧assistant⟦<|channel|>⟧final⟦<|message|>⟧"
+    ),
     "command": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_TEXT|>⟧",
 }
 

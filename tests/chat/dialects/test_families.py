@@ -226,7 +226,7 @@ def test_reasoning_comes_apart(reasoning: str, thoughts: str, as_tokens: bool, s
     assert (answer["reasoning_content"], answer["content"]) == (f"I{thoughts}.", "Yes.")
 
 
-REASONING_FAMILY: dict[str, str] = {}
+REASONING_FAMILY = {"harmony": "harmony"}
 
 
 @every_family

@@ -8,6 +8,7 @@ from vivace.chat.dialects import (
     gemma4,
     glm47,
     granite,
+    harmony,
     hermes,
     kimi_k2,
     lfm2,
@@ -37,10 +38,13 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     lfm2.DIALECT,
     gemma4.DIALECT,
     gemma4.FUNCTION,
+    harmony.TOOLS,
     none.TOOLS,
 )
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
-REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {d.name: d for d in (*think.FAMILIES, none.REASONING)}
+REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {
+    d.name: d for d in (*think.FAMILIES, harmony.REASONING, none.REASONING)
+}
 
 
 @dataclass(frozen=True)

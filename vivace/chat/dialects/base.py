@@ -119,6 +119,14 @@ class ReasoningDialect(Protocol):
     def opener(self) -> str:
         """What begins reasoning."""
 
+    @property
+    def resume(self) -> str:
+        """What must stand between reasoning and what follows it."""
+
+    @property
+    def answer_open(self) -> str:
+        """What must stand before an answer that is no call."""
+
     def open_in(self, prompt: str) -> bool:
         """Whether the rendered prompt ends inside reasoning."""
 

@@ -22,21 +22,22 @@ class HeaderCalls:
         before: texts and markers before the name; a tag instead holds the name itself.
         between: those between name and arguments; `after`: those behind the arguments.
         seps: those of all these that are markers.
+        ends: markers that end the call where they come, but need not come.
         keeps_id: the name is written as `functions.NAME:0`, which is the id of the call.
-        alone: nothing follows the name but the arguments, so an opening brace must be there.
     """
 
     before: tuple[Marker, ...] = ()
     between: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     seps: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     keeps_id: bool = False
     separator: str = ""
     brackets: tuple[str, str] = ("", "")
 
     @property
     def markers(self) -> tuple[Marker, ...]:
-        return (*self._tags, *self.seps)
+        return (*self._tags, *self.seps, *self.ends)
 
     @property
     def openers(self) -> tuple[Marker, ...]:
@@ -44,7 +45,7 @@ class HeaderCalls:
 
     @property
     def closers(self) -> tuple[Marker, ...]:
-        return tuple(m for m in self.after if m in self.seps)
+        return (*(m for m in self.after if m in self.seps), *self.ends)
 
     @property
     def _tags(self) -> tuple[Tag, ...]:
@@ -86,8 +87,8 @@ class HeaderCalls:
 
     def _part(self, scan: Scan, part: str) -> Reading[bool]:
         yield from scan.space()
-        if part in self.seps:
-            return bool((yield from scan.marker(part)))
+        if part.strip() in self.seps:
+            return bool((yield from scan.marker(part.strip())))
         return (yield from scan.literal(part.strip()))
 
     def _name_and_id(self, scan: Scan, written: str) -> tuple[str, str | None]:
@@ -107,7 +108,8 @@ class HeaderCalls:
         if self.between:
             parts.append(writer.text("".join(self.between)))
         parts.append(writer.json(schema, tool.parameters))
-        return " ".join([*parts, *([writer.text("".join(self.after))] if self.after else [])])
+        end = "".join((*self.after, *self.ends))
+        return " ".join([*parts, *([writer.text(end)] if end else [])])
 
 
 def _joined(parts: Sequence[Marker]) -> str:

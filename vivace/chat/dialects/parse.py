@@ -11,6 +11,7 @@ from vivace.chat.events import Event, ReasoningDelta, TextDelta, ToolCallArgumen
 from vivace.errors import invalid
 
 JSON = dict[str, Any]
+_BOTH = ("harmony", "none")  # families whose calls cannot be read without reading their reasoning
 
 
 def parse_text(
@@ -19,7 +20,7 @@ def parse_text(
     text: str,
     thinking_in_prompt: bool = False,
     split: int | Sequence[int] | None = None,
-    reasoning: str = "think",
+    reasoning: str | None = None,
 ) -> JSON:
     """What a client would get for `text`.
 
@@ -27,6 +28,8 @@ def parse_text(
         dialect: a tool dialect, or a reasoning dialect alone.
         tools: OpenAI tool objects.
         thinking_in_prompt: the prompt has opened the reasoning.
+        reasoning: the reasoning dialect; None: the one of the same name where the family writes both in one way, or
+            else "think".
         split: None, a chunk size in characters, or a list of sizes (the last piece takes what is left).
 
     Returns:
@@ -40,7 +43,8 @@ def parse_text(
     return fold([*events, *parser.finish()])
 
 
-def _parser(dialect: str, reasoning: str, tools: list[Tool], is_open: bool) -> AnswerParser:
+def _parser(dialect: str, reasoning: str | None, tools: list[Tool], is_open: bool) -> AnswerParser:
+    reasoning = reasoning or (dialect if dialect in _BOTH else "think")
     known = {**TOOL_DIALECTS, **REASONING_DIALECTS}
     for name in (dialect, reasoning):
         if name not in known:

@@ -34,6 +34,8 @@ class MarkedReasoning:
     closer: str = ""
     label: str = ""
     content: tuple[str, str] = ("", "")
+    resume: str = ""
+    answer_open: str = ""
 
     @property
     def markers(self) -> tuple[str, ...]:
