@@ -135,7 +135,8 @@ class _Rules:
         if token.start() == 0:
             return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
-        return f"{self.rule('free', '/(?s:.*)/', f'[suffix={json.dumps(before)}]')} {self.text(rest)}"
+        stretch = self.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(before)}]")  # may come again before the token
+        return f"{stretch}+ {self.text(rest)}"
 
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}

@@ -61,18 +61,24 @@ def listed(before: str, after: str = "", arguments: str = "arguments") -> Callab
 
 
 def tags(
-    function: str, parameter: str, ends: tuple[str, str], newline: str = "\n", after: str = "\n"
+    function: str,
+    parameter: str,
+    ends: tuple[str, str],
+    newline: str = "\n",
+    after: str = "\n",
+    between: str | None = None,
+    written: Callable[[Any], str] = value,
 ) -> Callable[[Sequence[Call]], str]:
-    """Tagged parameters; NAME and KEY stand in the openers."""
+    """Tagged parameters; NAME and KEY stand in the openers. `between`: calls, if not as between tags."""
 
     def one(name: str, arguments: Mapping[str, Any]) -> str:
         body = "".join(
-            parameter.replace("KEY", key) + newline + value(v) + newline + ends[1] + after
+            parameter.replace("KEY", key) + newline + written(v) + newline + ends[1] + after
             for key, v in arguments.items()
         )
         return function.replace("NAME", name) + after + body + ends[0]
 
-    return lambda calls: after.join(one(*call) for call in calls)
+    return lambda calls: (after if between is None else between).join(one(*call) for call in calls)
 
 
 def separately(render: Callable[[Sequence[Call]], str], between: str) -> Callable[[Sequence[Call]], str]:
@@ -91,6 +97,58 @@ def _deepseek(template: str, between: str = "") -> Callable[[Sequence[Call]], st
 
 _HARMONY = "⟦<|channel|>⟧commentary to=functions.@NAME ⟦<|constrain|>⟧json⟦<|message|>⟧@ARGS⟦<|call|>⟧"
 _KIMI = "⟦<|tool_call_begin|>⟧functions.@NAME:@N⟦<|tool_call_argument_begin|>⟧@ARGS⟦<|tool_call_end|>⟧"
+
+
+def python_value(written: Any) -> str:
+    """Without quoting, and anything but text as Python writes it."""
+    return written if isinstance(written, str) else repr(written)
+
+
+def _minicpm_value(written: Any) -> str:
+    text = python_value(written)
+    return f"<![CDATA[{text}]]>" if isinstance(written, str) and re.search("[<&\n]", text) else text
+
+
+_DSML = "⟦｜DSML｜⟧"
+
+
+def _dsml(block: str, blank: str = "") -> Callable[[Sequence[Call]], str]:
+    def one(name: str, given: Mapping[str, Any]) -> str:
+        body = "".join(
+            f'<{_DSML}{blank}parameter name="{k}" string="{dumped(isinstance(v, str))}">{value(v)}'
+            f"</{_DSML}{blank}parameter>\n"
+            for k, v in given.items()
+        )
+        empty = "\n" if block == "tool_calls" and not given else ""
+        return f'<{_DSML}{blank}invoke name="{name}">\n{body}{empty}</{_DSML}{blank}invoke>\n'
+
+    return lambda calls: (
+        f"<{_DSML}{blank}{block}>\n" + "".join(one(*call) for call in calls) + f"</{_DSML}{blank}{block}>"
+    )
+
+
+def _hunyuan(suffix: str) -> Callable[[Sequence[Call]], str]:
+    def token(name: str) -> str:
+        return f"⟦<{name}{suffix}>⟧"
+
+    call = tags(
+        f"{token('tool_call')}NAME{token('tool_sep')}",
+        f"{token('arg_key')}KEY{token('/arg_key')}\n{token('arg_value')}",
+        (token("/tool_call"), token("/arg_value")),
+        newline="",
+    )
+    return around(token("tool_calls") + "\n", call, "\n" + token("/tool_calls"))
+
+
+def _pairs(tag: str, newline: str, open_call: str) -> Callable[[Sequence[Call]], str]:
+    """Keys and values in tags of their own."""
+    return tags(
+        f"⟦<{open_call}>⟧NAME",
+        f"⟦<{tag}key>⟧KEY⟦</{tag}key>⟧{newline}⟦<{tag}value>⟧",
+        (f"⟦</{open_call}>⟧", f"⟦</{tag}value>⟧"),
+        newline="",
+        after=newline,
+    )
 
 
 def _glm(calls: Sequence[Call]) -> str:
@@ -148,6 +206,70 @@ FAMILIES: dict[str, Family] = {
         raw=True,
     ),
     "harmony": Family(each(_HARMONY)),
+    "nemotron": Family(separately(around(f"{_OPEN}\n", _QWEN_TAGS, f"\n{_CLOSE}"), "\n"), raw=True),
+    "nemotron_v2": Family(listed("<TOOLCALL>", "</TOOLCALL>")),
+    "seed_oss": Family(
+        separately(
+            around(
+                "⟦<seed:tool_call>⟧\n",
+                tags(
+                    "<function=NAME>",
+                    "<parameter=KEY>",
+                    ("</function>", "</parameter>"),
+                    newline="",
+                    written=python_value,
+                ),
+                "\n⟦</seed:tool_call>⟧",
+            ),
+            "\n",
+        ),
+        raw=True,
+    ),
+    "minicpm": Family(
+        tags(
+            '⟦<function⟧ name="NAME">',
+            '⟦<param⟧ name="KEY">',
+            ("⟦</function>⟧", "⟦</param>⟧"),
+            newline="",
+            after="",
+            between="\n",
+            written=_minicpm_value,
+        ),
+        raw=True,
+    ),
+    "deepseek_v32": Family(_dsml("function_calls"), raw=True),
+    "deepseek_v4": Family(_dsml("tool_calls"), raw=True),
+    "deepseek_v41": Family(_dsml("calls", " "), raw=True),
+    "step3": Family(
+        around(
+            "⟦<｜tool_calls_begin｜>⟧",
+            separately(
+                around(
+                    "⟦<｜tool_call_begin｜>⟧function⟦<｜tool_sep｜>⟧",
+                    tags(
+                        '<steptml:invoke name="NAME">',
+                        '<steptml:parameter name="KEY">',
+                        ("</steptml:invoke>", "</steptml:parameter>"),
+                        newline="",
+                    ),
+                    "⟦<｜tool_call_end｜>⟧",
+                ),
+                "",
+            ),
+            "⟦<｜tool_calls_end｜>⟧",
+        ),
+        raw=True,
+    ),
+    "longcat": Family(
+        each('⟦<longcat_tool_call>⟧\n{"name": "@NAME", "arguments": @ARGS}\n⟦</longcat_tool_call>⟧', "\n")
+    ),
+    "longcat_pairs": Family(_pairs("longcat_arg_", "\n", "longcat_tool_call"), raw=True),
+    "k2_horizon": Family(
+        around("⟦<ifm|tool_calls>⟧", _pairs("ifm|arg_", "", "ifm|tool_call"), "⟦</ifm|tool_calls>⟧"), raw=True
+    ),
+    "hunyuan": Family(listed("<tool_calls>", "</tool_calls>")),
+    "hy_v3": Family(_hunyuan(":opensource"), raw=True),
+    "hy_v3_preview": Family(_hunyuan(""), raw=True),
     "granite": Family(listed("⟦<|tool_call|>⟧")),
     "llama3": Family(each('{"name": "@NAME", "parameters": @ARGS}', "; ")),
     "llama4": Family(_pythonic),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chat.builders import coalesced, run
-from tests.chat.dialects.families import FAMILIES, OFFERED, REASONING, Call, parser, pieces, plain
+from tests.chat.dialects.families import FAMILIES, OFFERED, REASONING, Call, parser, pieces, plain, tokens_of
 from vivace.chat.dialects import TOOL_DIALECTS
 from vivace.chat.dialects.base import Piece
 from vivace.chat.dialects.parse import fold
@@ -140,7 +140,7 @@ def test_calls_in_code_stay_text(family: str, quotation: str) -> None:
     assert answered(family, text, False) == [TextDelta(text)]
 
 
-@every_family
+@pytest.mark.parametrize("family", [name for name in NAMES if tokens_of(name)])
 def test_letters_that_spell_marker_tokens_stay_text(family: str) -> None:
     text = f"So {plain(FAMILIES[family].render([PARIS]))} it is"
     assert run([text], parser(family, as_tokens=True)) == [TextDelta(text)]

@@ -1,4 +1,4 @@
-"""DeepSeek V3, R1 (arguments in a fence) and V3.1, V3.2 (arguments alone).
+"""DeepSeek V3, R1 (arguments in a fence) and V3.1, V3.2-Exp (arguments alone). V3.2 and V4: see deepseek_dsml.
 
 Source: chat templates of deepseek-ai/DeepSeek-V3, DeepSeek-R1-0528 and DeepSeek-V3.1.
 """
@@ -17,4 +17,4 @@ _FENCED = FramedWay(
 )
 
 V3 = FramedDialect("deepseek_v3", (_FENCED, _PLAIN), ("deepseek", "deepseek_r1"))
-V31 = FramedDialect("deepseek_v31", (_PLAIN, _FENCED), ("deepseek_v32",))
+V31 = FramedDialect("deepseek_v31", (_PLAIN, _FENCED))

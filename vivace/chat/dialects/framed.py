@@ -22,7 +22,8 @@ class Frame:
     Attributes:
         open, close: around all calls of one turn, or around the one if `many` is False.
         call_open, call_close: around each call.
-        newline: what stands between these markers and the calls; `between`: between two calls.
+        newline: what stands between these markers and the calls; `call_newline`: between the inner ones and a call, if
+            that differs; `between`: between two calls.
         where: see `calls.Way.openers`; for the outermost opener.
         starts: see `calls.Way.starts`; for families whose calls need no opener.
     """
@@ -32,6 +33,7 @@ class Frame:
     call_open: str = ""
     call_close: str = ""
     newline: str = ""
+    call_newline: str | None = None
     between: str = ""
     many: bool = True
     where: Where = "anywhere"
@@ -157,10 +159,11 @@ class FramedWay:
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         frame = self.frame
         parts = [self.form.body_rule(writer, tool, exact)]
+        newline = frame.newline if frame.call_newline is None else frame.call_newline
         if frame.call_open:
-            parts = [writer.text(frame.call_open + frame.newline), *parts]
+            parts = [writer.text(frame.call_open + newline), *parts]
         if frame.call_close:
-            parts += [writer.text(frame.newline + frame.call_close)]
+            parts += [writer.text(newline + frame.call_close)]
         return writer.rule("call", " ".join(parts))
 
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
@@ -187,17 +190,21 @@ def _text(writer: RuleWriter, text: str) -> str:
 
 @dataclass(frozen=True)
 class FramedDialect:
-    """A family: the first of `ways` is how the grammar lets it write, all of them are understood."""
+    """A family: the first of `ways` is how the grammar lets it write, all of them are understood.
+
+    `parts`: texts that are one token each, and stand in markers that are several.
+    """
 
     name: str
     ways: tuple[FramedWay, ...]
     aliases: tuple[str, ...] = ()
     new_id: Callable[[], str] = new_call_id
+    parts: tuple[str, ...] = ()
 
     @property
     def markers(self) -> tuple[str, ...]:
         found = [m for way in self.ways for m in way.markers if isinstance(m, str)]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*found, *self.parts)))
 
     @property
     def trigger(self) -> str:

@@ -22,7 +22,7 @@ class HeaderCalls:
         before: texts and markers before the name; a tag instead holds the name itself.
         between: those between name and arguments; `after`: those behind the arguments.
         seps: those of all these that are markers.
-        ends: markers that end the call where they come, but need not come.
+        ends: markers that end the call where they come, but need not come; the family writes the first.
         keeps_id: the name is written as `functions.NAME:0`, which is the id of the call.
     """
 
@@ -66,6 +66,9 @@ class HeaderCalls:
             scan.settle()
         else:
             scan.repair(NOT_CLOSED)
+        for end in self.ends:
+            if (yield from self._part(scan, end)):
+                scan.settle()
         scan.rewind()
 
     def _parts(self, scan: Scan, parts: Sequence[str]) -> Reading[bool]:
@@ -87,7 +90,7 @@ class HeaderCalls:
 
     def _part(self, scan: Scan, part: str) -> Reading[bool]:
         yield from scan.space()
-        if part.strip() in self.seps:
+        if part.strip() in (*self.seps, *self.ends):
             return bool((yield from scan.marker(part.strip())))
         return (yield from scan.literal(part.strip()))
 
@@ -108,7 +111,7 @@ class HeaderCalls:
         if self.between:
             parts.append(writer.text("".join(self.between)))
         parts.append(writer.json(schema, tool.parameters))
-        end = "".join((*self.after, *self.ends))
+        end = "".join((*self.after, *self.ends[:1]))
         return " ".join([*parts, *([writer.text(end)] if end else [])])
 
 

@@ -37,11 +37,14 @@ class Lexeme(NamedTuple):
 
 
 class Lexer:
-    """Markers in `tokens` count only as marker pieces. At most one unfinished marker is held back between two calls."""
+    """Markers in `tokens` count only as marker pieces; those that have a token as a part (`<｜DSML｜invoke name="`: the
+    name between the bars) only with that part as one. At most one unfinished marker is held back between two calls."""
 
     def __init__(self, markers: Iterable[Marker], tokens: frozenset[str] = frozenset()) -> None:
         markers = sorted(set(markers), key=_length, reverse=True)
         self._tokens = {m for m in markers if isinstance(m, str) and m in tokens}
+        self._parts = {t for t in tokens - self._tokens if any(t in text for m in markers for text in _texts(m))}
+        self._parts_at: set[int] = set()  # where in `partial` such a part begins
         self._groups = [m for m in markers if m not in self._tokens]
         patterns = [f"({_whole(m)})" for m in self._groups]
         patterns += (
@@ -55,7 +58,9 @@ class Lexer:
 
     def feed(self, piece: Piece) -> list[Lexeme]:
         """All lexemes that are certain now; adjacent plain text may come in any number of lexemes."""
-        if piece.marker:
+        if piece.marker and piece.text in self._parts:
+            self._parts_at.add(len(self.partial))
+        elif piece.marker:
             return [*self.finish(), self._token(piece.text)]
         return self._cut(self.partial + piece.text, final=False)
 
@@ -80,6 +85,7 @@ class Lexer:
         if held > at:
             lexemes.append(Lexeme(buffer[at:held]))
         self.partial = buffer[held:]
+        self._parts_at = {at - held for at in self._parts_at if at >= held}
         return lexemes
 
     def _lexeme(self, match: re.Match[str]) -> Lexeme:
@@ -87,10 +93,17 @@ class Lexer:
         if group >= len(self._groups):
             return Lexeme(text, spelled=True)
         marker = self._groups[group]
+        if self._parts and not self._parts_are_tokens(match):
+            return Lexeme(text, spelled=True)
         if isinstance(marker, str):
             return Lexeme(text, marker)
         end = text.index(marker.suffixes[0][0], len(marker.prefix))
         return Lexeme(text, marker, text[len(marker.prefix) : end])
+
+    def _parts_are_tokens(self, match: re.Match[str]) -> bool:
+        """Whether all of a marker that is a token in this vocabulary was one."""
+        found = (at for part in self._parts for at in _positions(part, match.group()))
+        return all(match.start() + at in self._parts_at for at in found)
 
     def _partial_start(self, buffer: str, at: int) -> int:
         found = self._partial.search(buffer, max(at, len(buffer) - self._reach))
@@ -126,6 +139,14 @@ def _nested(text: str) -> str:
     for char in reversed(text[1:]):
         pattern = f"(?:{re.escape(char)}{pattern})?"
     return re.escape(text[0]) + pattern
+
+
+def _texts(marker: Marker) -> tuple[str, ...]:
+    return (marker,) if isinstance(marker, str) else (marker.prefix, *marker.suffixes)
+
+
+def _positions(part: str, text: str) -> list[int]:
+    return [found.start() for found in re.finditer(re.escape(part), text)]
 
 
 def _length(marker: Marker) -> int:

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
+from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import body_rule
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
 
-CDATA = ("<![CDATA[", "]]>")
+JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
 
 
@@ -36,6 +37,11 @@ class TaggedCalls:
         json_suffix: of a parameter's tag whose value is JSON; `text_suffix`: whose value is text, whatever it looks
             like; other values are typed by the schema alone.
         cdata: values may be wrapped in `<![CDATA[…]]>`.
+        before: texts and markers before the function's opener, and `name_close`: the marker behind a name that stands
+            alone; calls are understood without them.
+        empty: what the family writes in place of parameters where there are none.
+        json_body: the family may write a JSON object in place of the parameters.
+        other_closers: of the function, which are understood too.
     """
 
     function_open: Tag | None
@@ -47,13 +53,22 @@ class TaggedCalls:
     json_suffix: str = ""
     text_suffix: str = ""
     cdata: bool = False
+    before: tuple[str, ...] = ()
+    name_close: str = ""
+    empty: str = ""
+    json_body: bool = False
+    other_closers: tuple[str, ...] = ()
     separator: str = ""
     brackets: tuple[str, str] = ("", "")
 
     @property
     def markers(self) -> tuple[Marker, ...]:
-        own = (*self.openers, self.function_close, self.parameter_open, self.parameter_close)
-        return (*own, *CDATA) if self.cdata else own
+        return (*self.openers, self.parameter_open, *self.closers, *self._lead, *(CDATA if self.cdata else ()))
+
+    @property
+    def _lead(self) -> tuple[str, ...]:
+        """Markers that stand before the function or behind its name."""
+        return tuple(m for m in (*self.before, self.name_close) if m.startswith("<"))
 
     @property
     def openers(self) -> tuple[Marker, ...]:
@@ -61,21 +76,28 @@ class TaggedCalls:
 
     @property
     def closers(self) -> tuple[Marker, ...]:
-        return (self.function_close, self.parameter_close)
+        return (self.function_close, *self.other_closers, self.parameter_close)
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
-        name = yield from self._name(scan)
-        if not self.function_open or (way.frame.open and not wrapped):
+        name, certain = yield from self._name(scan)
+        if not certain or (way.frame.open and not wrapped):
             yield from self._expect_body(scan)
         yield from _Call(self, scan, way, wrapped, scan.start(name)).read()
 
-    def _name(self, scan: Scan) -> Reading[str]:
+    def _name(self, scan: Scan) -> Reading[tuple[str, bool]]:
+        """The name, and whether it can be nothing else."""
+        yield from scan.space()
         if not self.function_open:
-            return (yield from scan.until(_NAME_END))
+            name = yield from scan.until(_NAME_END)
+            yield from scan.space()
+            return name, bool((yield from scan.marker(self.name_close or None)))
+        for part in self.before:
+            yield from (scan.marker(part) if part in self._lead else scan.literal(part))
+            yield from scan.space()
         opener = yield from scan.marker(self.function_open)
         if opener is None:
             raise NotACall
-        return opener.name
+        return opener.name, True
 
     def _expect_body(self, scan: Scan) -> Reading[None]:
         """A name alone may be prose: only a parameter or the closer makes it a call."""
@@ -87,8 +109,10 @@ class TaggedCalls:
     def roles(self, way: FramedWay) -> Mapping[Marker, Role]:
         frame = way.frame
         roles: list[tuple[Marker | None, Role]] = [
+            *((m, "function_close") for m in self.other_closers),
             (frame.open, "wrapper_open"),
             (frame.call_open, "wrapper_open"),
+            (frame.call_close, "wrapper_close"),
             (frame.close, "wrapper_close"),
             (self.function_open, "function_open"),
             (self.function_close, "function_close"),
@@ -119,13 +143,25 @@ class _Call:
         self._form, self._scan, self._way, self._wrapped, self._tool = form, scan, way, wrapped, tool
         self._roles = form.roles(way)
         self._given: set[str] = set()
+        self._whole = False  # the arguments came as JSON
 
     def read(self) -> Reading[None]:
+        scan = self._scan
+        yield from scan.space()
+        if (yield from scan.char()) == "{":
+            yield from self._json_body()
         more = True
         while more:
             more = yield from self._next()
-        self._scan.arguments("}" if self._given else "{}")
-        self._scan.complete()
+        if not self._whole:
+            scan.arguments("}" if self._given else "{}")
+        scan.complete()
+
+    def _json_body(self) -> Reading[None]:
+        if not self._form.json_body:
+            self._scan.repair(JSON_BODY)
+        yield from read_arguments(self._scan, self._way.stops, self._scan.arguments)
+        self._whole = True
 
     def _next(self) -> Reading[bool]:
         """Reads a parameter, a closer or what does not belong there; False at the end of the call."""
@@ -135,7 +171,7 @@ class _Call:
             scan.repair("the call was not closed at the end of the output")
             return False
         match self._roles.get(lexeme.marker) if lexeme.marker else None:
-            case "parameter_open" if lexeme.name not in self._given:
+            case "parameter_open" if lexeme.name not in self._given and not self._whole:
                 scan.silence()
                 return (yield from self._parameter(scan.take()))
             case "function_close":

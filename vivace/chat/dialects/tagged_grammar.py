@@ -10,6 +10,7 @@ from vivace.chat.dialects.values import types_of
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
 
+CDATA = ("<![CDATA[", "]]>")
 _UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
@@ -19,11 +20,13 @@ def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool) 
     Without `exact`, anything up to the function's closer.
     """
     opener = form.function_open
-    head = writer.text(f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name)
+    named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name + form.name_close
+    head = writer.text("".join(form.before) + named)
     if not exact:
         return f"{head} {writer.free(form.function_close)}"
-    parameters = " ".join(_parameter(form, writer, tool, key) for key in properties(tool))
-    return f"{head} {writer.text(form.after_tag)} {parameters} {writer.text(form.function_close)}"
+    keys = list(properties(tool))
+    parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
+    return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
 
 
 def properties(tool: Tool) -> dict[str, Any]:
@@ -37,17 +40,25 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
     is_text = "string" in types_of(properties(tool)[key], tool.parameters)
     suffix = (form.text_suffix if is_text else form.json_suffix) or form.parameter_open.suffixes[0]
     opener = writer.text(f"{form.parameter_open.prefix}{key}{suffix}{n}")
-    value = value_rule(writer, tool, key, f"{n}{form.parameter_close}{form.after_tag}")
+    value = value_rule(writer, tool, key, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
     rule = writer.rule("parameter", f"{opener} {value}")
     return rule if key in tool.parameters.get("required", ()) else f"{rule}?"
 
 
-def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
-    """Value and closer: strings are free text up to the closer, everything else is JSON."""
+def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: bool = False) -> str:
+    """Value and closer: strings are free text up to the closer, everything else is JSON.
+
+    `cdata`: strings that hold a `<`, an `&` or a newline stand in a section of their own.
+    """
     schema = properties(tool)[key]
     if "string" not in types_of(schema, tool.parameters) and not value_options(schema):
         return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
-    return string_rule(writer, f"{tool.name}.{key}", schema, "", closer)
+    where = f"{tool.name}.{key}"
+    if cdata and not value_options(schema):
+        section = string_rule(writer, where, schema, CDATA[0], f"{CDATA[1]}{closer}")
+        plain = writer.rule("plain", r"/[^<&\n]+/")
+        return f"({section} | {plain}? {writer.text(closer)})"
+    return string_rule(writer, where, schema, "", closer)
 
 
 def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:

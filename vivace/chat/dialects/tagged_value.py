@@ -56,6 +56,7 @@ class TaggedValue:
     ) -> None:
         self._roles, self._many = roles, many
         self._in_cdata = False
+        self._cdata_end = ""  # held back: what ends the section if the parameter's closer follows
         self._writer, self._siblings, self._given, self._calls = writer, siblings, given, calls
         self._wrapped, self._newline = wrapped, newline
         self._json: list[str] = []
@@ -84,6 +85,8 @@ class TaggedValue:
     def take(self, lexeme: Lexeme) -> Verdict | None:
         """The verdict, once there is one."""
         role = self._roles.get(lexeme.marker) if lexeme.marker else None
+        if self._leaves_cdata(role):
+            self._in_cdata, self._cdata_end = False, ""
         if self._in_cdata or (role == "cdata_open" and self._blank):
             self._take_cdata(lexeme, role)
             return None
@@ -127,12 +130,18 @@ class TaggedValue:
             return self._end(self._group, [], True)
         return self._end_likely([]) if self._likely else self._end(len(self._tail), [], True)
 
+    def _leaves_cdata(self, role: Role | None) -> bool:
+        return bool(self._cdata_end) and role == "parameter_close"
+
     def _take_cdata(self, lexeme: Lexeme, role: Role | None) -> None:
         """No marker counts before the section's end, and all white space in it does."""
-        if role == "cdata_open" and not self._in_cdata:
+        end, self._cdata_end = self._cdata_end, ""
+        if not self._in_cdata:
             self._in_cdata, self._newline, self._newline_held = True, "", False
-        elif role == "cdata_close":
-            self._in_cdata = False
+            return
+        self._write(end)
+        if role == "cdata_close":
+            self._cdata_end = lexeme.text
         else:
             self._write(lexeme.text)
 
