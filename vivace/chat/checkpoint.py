@@ -127,10 +127,10 @@ class ChatModel:
         return TextStream(self._table, parser, prepared.stop)
 
     def _start(self, prompt: str) -> Start:
-        closer = self._reasoning.closer
+        closers = self._reasoning.closers
         is_open = self._reasoning.open_in(prompt)
-        closed = bool(closer) and prompt.rstrip().endswith(closer)
-        return Start(is_open, may_reason=bool(closer) and not is_open and not closed)
+        closed = prompt.rstrip().endswith(closers)
+        return Start(is_open, bool(closers) and not is_open and not closed, self._reasoning.closer_in(prompt))
 
     def _sampling(self, options: Options) -> protocol.Sampling:
         """The client's wish, else the checkpoint's default, else the neutral value."""

@@ -20,10 +20,12 @@ _JSON_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
 
 @dataclass(frozen=True)
 class Start:
-    """How the output begins. `reasoning_open`: inside reasoning; `may_reason`: the model may open reasoning itself."""
+    """How the output begins. `reasoning_open`: inside reasoning; `may_reason`: the model may open reasoning itself;
+    `closer`: what ends it, if not the family's first."""
 
     reasoning_open: bool = False
     may_reason: bool = False
+    closer: str = ""
 
 
 class GrammarBuilder:
@@ -44,7 +46,7 @@ class GrammarBuilder:
         answer = self._answer(conversation, rules)
         if answer is None:
             return None, ()
-        closer_id = self._tokens.get(self._reasoning.closer)
+        closer_id = self._tokens.get(start.closer or self._reasoning.closer)
         if start.reasoning_open and closer_id is not None:
             return protocol.Grammar(rules.source(f"{_BREAK} {self._resume(rules)} {answer}"), closer_id), tuple(
                 rules.notes
@@ -55,7 +57,7 @@ class GrammarBuilder:
         """`answer`, behind the reasoning block that is open, or that the model may open."""
         if not (start.reasoning_open or (start.may_reason and self._reasoning.closer)):
             return answer
-        inside = rules.free(self._reasoning.closer)
+        inside = rules.free(start.closer or self._reasoning.closer)
         if start.reasoning_open:
             return f"{inside} {_BREAK} {self._resume(rules)} {answer}"
         return f"({rules.text(self._reasoning.opener)} {inside} {_BREAK} {self._resume(rules)})? {answer}"

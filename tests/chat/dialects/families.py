@@ -286,6 +286,10 @@ REASONING: dict[str, Callable[[str], str]] = {
     "seed_oss": lambda text: f"⟦<seed:think>⟧{text}⟦</seed:think>⟧",
     "hunyuan": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n⟦<answer>⟧\n",
     "hy_v3": lambda text: f"⟦<think:opensource>⟧{text}⟦</think:opensource>⟧",
+    "ernie45": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n\n⟦<response>⟧\n",
+    "longcat": lambda text: f"⟦<longcat_think>⟧\n{text}\n⟦</longcat_think>⟧\n",
+    "k2_horizon": lambda text: f"⟦<ifm|think_fast>⟧{text}⟦</ifm|think_fast>⟧",
+    "minimax_m3": lambda text: f"⟦<mm:think>⟧{text}⟦</mm:think>⟧",
     "granite": lambda text: f"Here is my thought process:\n{text}\nHere is my response:\n",
     "harmony": lambda text: (
         f"⟦<|channel|>⟧analysis⟦<|message|>⟧{text}⟦<|end|>⟧⟦<|start|>⟧assistant⟦<|channel|>⟧final⟦<|message|>⟧"

@@ -116,6 +116,10 @@ class ReasoningDialect(Protocol):
         """What ends reasoning, or an empty text if there is no reasoning."""
 
     @property
+    def closers(self) -> tuple[str, ...]:
+        """All that may end it, `closer` first."""
+
+    @property
     def opener(self) -> str:
         """What begins reasoning."""
 
@@ -129,6 +133,9 @@ class ReasoningDialect(Protocol):
 
     def open_in(self, prompt: str) -> bool:
         """Whether the rendered prompt ends inside reasoning."""
+
+    def closer_in(self, prompt: str) -> str:
+        """What ends the reasoning that the prompt begins, or any."""
 
     def parser(self, is_open: bool, tokens: frozenset[str]) -> ReasoningParser:
         """A parser for one answer; `is_open`: the prompt opened reasoning already."""

@@ -42,12 +42,16 @@ class HarmonyReasoning:
     name: str = "harmony"
     opener: str = f"{_CHANNEL}analysis{_MESSAGE}"
     closer: str = "<|end|>"
+    closers: tuple[str, ...] = ("<|end|>",)
     resume: str = f"{_START}assistant"
     answer_open: str = f"{_CHANNEL}final{_MESSAGE}"
     markers: tuple[str, ...] = (_START, _CHANNEL, _CONSTRAIN, _MESSAGE, *_ENDS)
 
     def open_in(self, prompt: str) -> bool:
         return prompt.rstrip().endswith(self.opener)
+
+    def closer_in(self, prompt: str) -> str:
+        return self.closer
 
     def parser(self, is_open: bool, tokens: frozenset[str]) -> "HarmonyParser":
         return HarmonyParser(self, is_open, tokens)

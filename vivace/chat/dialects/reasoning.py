@@ -26,6 +26,7 @@ class MarkedReasoning:
 
     Attributes:
         label: text that belongs to the opener, though it is not part of its token.
+        others: opener and closer of the family's other kinds of blocks.
         content: markers around the answer.
     """
 
@@ -34,17 +35,34 @@ class MarkedReasoning:
     closer: str = ""
     label: str = ""
     content: tuple[str, str] = ("", "")
+    others: tuple[tuple[str, str], ...] = ()
     resume: str = ""
     answer_open: str = ""
 
     @property
     def markers(self) -> tuple[str, ...]:
-        return tuple(m for m in (self.opener, self.closer, *self.content) if m)
+        return tuple(m for m in (*self.openers, *self.closers, *self.content) if m)
+
+    @property
+    def openers(self) -> tuple[str, ...]:
+        return tuple(m for m in (self.opener, *(opener for opener, _ in self.others)) if m)
+
+    @property
+    def closers(self) -> tuple[str, ...]:
+        return tuple(m for m in (self.closer, *(closer for _, closer in self.others)) if m)
 
     def open_in(self, prompt: str) -> bool:
-        opened = prompt.rfind(self.opener) if self.opener else -1
-        inside = prompt[opened + len(self.opener) :].strip()
-        return opened >= 0 and inside in ("", self.label.strip())
+        return self._opened(prompt) is not None
+
+    def closer_in(self, prompt: str) -> str:
+        return self._opened(prompt) or self.closer
+
+    def _opened(self, prompt: str) -> str | None:
+        """The closer of the block that the prompt ends in."""
+        end = prompt.rstrip()
+        ends = {end, end.removesuffix(self.label.strip()).rstrip()}
+        pairs = zip(self.openers, self.closers, strict=True)
+        return next((closer for opener, closer in pairs for text in ends if text.endswith(opener)), None)
 
     def parser(self, is_open: bool, tokens: frozenset[str]) -> "MarkedParser":
         return MarkedParser(self, is_open, tokens)
@@ -54,14 +72,15 @@ class MarkedParser:
     """See `ReasoningParser`."""
 
     def __init__(self, dialect: MarkedReasoning, is_open: bool, tokens: frozenset[str]) -> None:
-        self._opener, self._closer = dialect.opener or None, dialect.closer or None
+        self._openers, self._closers = dialect.openers, dialect.closers
         self._lexer = Lexer(dialect.markers, tokens)
         self.reasoning = is_open
         self._label = dialect.label
         self._unread = ""  # of the label, still to come
         self._content_open, self._content_close = (m or None for m in dialect.content)
         self._wrapped = False  # the answer began with its marker
-        self._closer_held = ""  # the marker that ends the answer, if nothing follows it
+        self._tail = ""  # of the answer, held back: a newline, the marker that ends it, white space
+        self._over = False  # that marker has come
         self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
         self._fresh = not is_open  # nothing of the answer has come yet
         self._begun = is_open  # something other than white space was said
@@ -73,7 +92,7 @@ class MarkedParser:
 
     @property
     def held(self) -> bool:
-        return bool(self._lexer.partial or self._space or self._newline_held)
+        return bool(self._lexer.partial or self._space or self._newline_held or self._tail)
 
     def keep(self, sink: Callable[[Piece], None]) -> None:
         """Hands every piece of reasoning to `sink` as well."""
@@ -90,7 +109,7 @@ class MarkedParser:
         if self._newline_held:
             self._events.append(ReasoningDelta("\n"))
         self._newline_held = False
-        self._content(tools, Piece(self._pop_space()))
+        self._content(tools, Piece(self._pop_space() + ("" if self._over else self._tail)))
         return self._drain()
 
     def _drain(self) -> list[Event]:
@@ -104,11 +123,11 @@ class MarkedParser:
             self._take_content(lexeme, tools)
 
     def _take_reasoning(self, lexeme: Lexeme) -> None:
-        if lexeme.marker and lexeme.marker == self._closer:
+        if lexeme.marker in self._closers:
             self.reasoning, self._begun, self._fresh = False, True, True
             self._newline_held, self._space, self._strip = False, "", _SEPARATOR_NEWLINES
             return
-        if lexeme.marker and lexeme.marker == self._opener and self._repeatable:
+        if lexeme.marker in self._openers and self._repeatable:
             self._repeatable, self._space, self._strip = False, "", 1
             self._unread = self._label
             return
@@ -135,7 +154,7 @@ class MarkedParser:
             self._events.append(ReasoningDelta(text))
 
     def _take_content(self, lexeme: Lexeme, tools: ToolParser) -> None:
-        if lexeme.marker and lexeme.marker == self._opener and self._counts(lexeme, tools):
+        if lexeme.marker in self._openers and self._counts(lexeme, tools):
             self.reasoning, self._begun, self._strip = True, True, 1
             self._space, self._unread = "", self._label
         elif lexeme.marker and self._is_wrapper(lexeme):
@@ -144,18 +163,31 @@ class MarkedParser:
             self._space += lexeme.text
         else:
             self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
-            self._content(tools, Piece(self._pop_space() + self._pop_closer()))
-            self._content(tools, Piece(self._without_separator(lexeme.text), lexeme.token))
+            self._content(tools, Piece(self._pop_space()))
+            self._say(lexeme._replace(text=self._without_separator(lexeme.text)), tools)
 
     def _is_wrapper(self, lexeme: Lexeme) -> bool:
         """Drops the marker that begins the answer, and holds back the one that may end it."""
         if lexeme.marker == self._content_open and self._fresh:
             self._wrapped, self._fresh, self._begun, self._strip = True, False, True, 1
             return True
-        if lexeme.marker == self._content_close and self._wrapped and not self._closer_held:
-            self._closer_held = "" if lexeme.token else lexeme.text
+        if lexeme.marker == self._content_close and self._wrapped and not self._over:
+            self._over = True
+            self._tail = "" if lexeme.token else self._tail + lexeme.text
             return True
         return False
+
+    def _say(self, lexeme: Lexeme, tools: ToolParser) -> None:
+        """Part of the answer. Within markers, the newline before the closer and what follows it may not be content."""
+        if self._over and lexeme.text.isspace() and len(self._tail) < UNDECIDED_LIMIT:
+            self._tail += lexeme.text
+            return
+        tail, self._tail, self._over = self._tail, "", False
+        text = lexeme.text
+        if self._wrapped and not lexeme.token and text.endswith("\n"):
+            text, self._tail = text[:-1], "\n"
+        self._content(tools, Piece(tail))
+        self._content(tools, Piece(text, lexeme.token))
 
     def _without_label(self, text: str) -> str:
         """Drops what is there of the opener's label."""
@@ -165,10 +197,6 @@ class MarkedParser:
                 break
             text, self._unread = text[1:], self._unread[1:]
         return text
-
-    def _pop_closer(self) -> str:
-        closer, self._closer_held = self._closer_held, ""
-        return closer
 
     def _counts(self, lexeme: Lexeme, tools: ToolParser) -> bool:
         return not tools.busy and (lexeme.token or not self._begun or tools.at_line_start)
