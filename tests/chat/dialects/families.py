@@ -23,10 +23,19 @@ _TOKEN = re.compile("⟦(.*?)⟧", re.S)
 
 @dataclass(frozen=True)
 class Family:
-    """`raw`: values are written without quoting, so that a value which spells out the end of the call is its end."""
+    """
+    Attributes:
+        raw: values are written without quoting, so that a value which spells out the end of the call is its end.
+        reasoning: the reasoning dialect without which calls cannot be read.
+        prose: how text is written before calls.
+        lossy: what stands in untyped objects and lists cannot be told apart, and not every key can be written.
+    """
 
     render: Callable[[Sequence[Call]], str]
     raw: bool = False
+    reasoning: str = "none"
+    prose: Callable[[str], str] = str
+    lossy: bool = False
 
 
 def dumped(value: Any) -> str:
@@ -159,11 +168,49 @@ def _glm(calls: Sequence[Call]) -> str:
     return "\n".join(f"{part}\n{_CLOSE}" for part in parts)
 
 
-def _pythonic(calls: Sequence[Call]) -> str:
+_ATEM = around(
+    "<atem:function_calls>\n",
+    tags(
+        '<atem:invoke name="NAME">', '<atem:parameter name="KEY">', ("</atem:invoke>", "</atem:parameter>"), newline=""
+    ),
+    "\n</atem:function_calls>",
+)
+
+
+def _muse(calls: Sequence[Call]) -> str:
+    return "⟦<|eom|>⟧⟦<|start|>⟧assistant".join(f" to={call[0]}⟦<|message|>⟧{_ATEM([call])}" for call in calls)
+
+
+_NS = "⟦]<]minimax[>[⟧"
+
+
+def _nested(key: str, written: Any) -> str:
+    if isinstance(written, dict):
+        inside = "".join(_nested(k, v) for k, v in written.items())
+    elif isinstance(written, list):
+        inside = "".join(_nested("item", v) for v in written)
+    else:
+        inside = value(written)
+    return f"{_NS}<{key}>{inside}{_NS}</{key}>"
+
+
+def _minimax_m3(calls: Sequence[Call]) -> str:
+    parts = [
+        f'{_NS}<invoke name="{name}">{"".join(_nested(k, v) for k, v in given.items())}{_NS}</invoke>\n'
+        for name, given in calls
+    ]
+    return f"{_NS}<tool_call>\n{''.join(parts)}{_NS}</tool_call>"
+
+
+def _python_calls(calls: Sequence[Call], between: str = ", ") -> str:
     def one(name: str, given: Mapping[str, Any]) -> str:
         return f"{name}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
-    return f"[{', '.join(one(*call) for call in calls)}]"
+    return between.join(one(*call) for call in calls)
+
+
+def _pythonic(calls: Sequence[Call]) -> str:
+    return f"[{_python_calls(calls)}]"
 
 
 def gemma_value(written: Any, quote: str) -> str:
@@ -206,6 +253,7 @@ FAMILIES: dict[str, Family] = {
         raw=True,
     ),
     "harmony": Family(each(_HARMONY)),
+    "minimax_m3": Family(_minimax_m3, raw=True, lossy=True),
     "nemotron": Family(separately(around(f"{_OPEN}\n", _QWEN_TAGS, f"\n{_CLOSE}"), "\n"), raw=True),
     "nemotron_v2": Family(listed("<TOOLCALL>", "</TOOLCALL>")),
     "seed_oss": Family(
@@ -270,6 +318,13 @@ FAMILIES: dict[str, Family] = {
     "hunyuan": Family(listed("<tool_calls>", "</tool_calls>")),
     "hy_v3": Family(_hunyuan(":opensource"), raw=True),
     "hy_v3_preview": Family(_hunyuan(""), raw=True),
+    "muse": Family(
+        _muse,
+        raw=True,
+        reasoning="muse",
+        prose=lambda text: f" to=user⟦<|message|>⟧{text}⟦<|eom|>⟧⟦<|start|>⟧assistant",
+    ),
+    "ui_tars": Family(lambda calls: "Action: " + _python_calls(calls, "\n\n")),
     "granite": Family(listed("⟦<|tool_call|>⟧")),
     "llama3": Family(each('{"name": "@NAME", "parameters": @ARGS}', "; ")),
     "llama4": Family(_pythonic),
@@ -291,6 +346,7 @@ REASONING: dict[str, Callable[[str], str]] = {
     "k2_horizon": lambda text: f"⟦<ifm|think_fast>⟧{text}⟦</ifm|think_fast>⟧",
     "minimax_m3": lambda text: f"⟦<mm:think>⟧{text}⟦</mm:think>⟧",
     "granite": lambda text: f"Here is my thought process:\n{text}\nHere is my response:\n",
+    "muse": lambda text: f" to=self⟦<|message|>⟧{text}⟦<|eom|>⟧⟦<|start|>⟧assistant to=user⟦<|message|>⟧",
     "harmony": lambda text: (
         f"⟦<|channel|>⟧analysis⟦<|message|>⟧{text}⟦<|end|>⟧⟦<|start|>⟧assistant⟦<|channel|>⟧final⟦<|message|>⟧"
     ),
@@ -320,11 +376,12 @@ def parser(
     family: str,
     tools: Sequence[Tool] = OFFERED,
     as_tokens: bool = False,
-    reasoning: str = "none",
+    reasoning: str | None = None,
     is_open: bool = False,
     tokens: frozenset[str] = frozenset(),
 ) -> AnswerParser:
     """`as_tokens`: what the renderers show as tokens are tokens of the vocabulary, besides `tokens`."""
+    reasoning = reasoning or FAMILIES[family].reasoning
     tokens |= tokens_of(family, reasoning) if as_tokens else frozenset()
     return AnswerParser(TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning], tools, is_open, tokens)
 

@@ -54,16 +54,9 @@ JSON_VALUES = st.recursive(
 
 def calls(family: str) -> st.SearchStrategy[list[Call]]:
     text = strings(family)
-    typed = st.fixed_dictionaries(
-        {},
-        optional={
-            "s": text,
-            "i": st.integers(-(2**60), 2**60),
-            "b": st.booleans(),
-            "o": st.dictionaries(WORDS, JSON_VALUES, max_size=3),
-            "a": st.lists(JSON_VALUES, max_size=3),
-        },
-    )
+    flat = {"s": text, "i": st.integers(-(2**60), 2**60), "b": st.booleans()}
+    nested = {"o": st.dictionaries(WORDS, JSON_VALUES, max_size=3), "a": st.lists(JSON_VALUES, max_size=3)}
+    typed = st.fixed_dictionaries({}, optional=flat if FAMILIES[family].lossy else {**flat, **nested})
     one = st.one_of(
         st.tuples(st.just("get_weather"), st.fixed_dictionaries({"city": text}, optional={"days": st.integers()})),
         st.tuples(st.just("write_file"), st.fixed_dictionaries({"path": text, "content": text})),
@@ -115,15 +108,18 @@ def test_values_are_exact(family: str, text: str, as_tokens: bool) -> None:
 def test_prose_around_calls_survives(family: str, data: st.DataObject, as_tokens: bool) -> None:
     prose = st.sampled_from(["Let me see.\n\n", "So: ", "I call.\n", "`x` and "])
     before, after = data.draw(prose), "\n\n" + data.draw(prose)
-    events = answered(family, f"{before}{FAMILIES[family].render([PARIS, ROME])}{after}", as_tokens, 3)
+    events = answered(
+        family, f"{FAMILIES[family].prose(before)}{FAMILIES[family].render([PARIS, ROME])}{after}", as_tokens, 3
+    )
     if made(events) or not bare(family):
         assert made(events) == [PARIS, ROME]
         assert fold(events)["content"] == before + after
 
 
 def bare(family: str) -> bool:
-    """Calls without an opener count only at the start of the answer."""
-    return not TOOL_DIALECTS[family].trigger
+    """Calls without an opener count only at the start of the answer, some others only at the start of a line."""
+    ways = getattr(TOOL_DIALECTS[family], "ways", ())
+    return not TOOL_DIALECTS[family].trigger or ways[0].frame.where != "anywhere"
 
 
 @every_family
@@ -226,7 +222,7 @@ def test_reasoning_comes_apart(reasoning: str, thoughts: str, as_tokens: bool, s
     assert (answer["reasoning_content"], answer["content"]) == (f"I{thoughts}.", "Yes.")
 
 
-REASONING_FAMILY = {"harmony": "harmony"}
+REASONING_FAMILY = {"harmony": "harmony", "muse": "muse"}
 
 
 @every_family

@@ -19,13 +19,16 @@ from vivace.chat.dialects import (
     longcat,
     minicpm,
     minimax_m2,
+    minimax_m3,
     mistral,
+    muse,
     nemotron,
     none,
     qwen3_coder_xml,
     seed_oss,
     step3,
     think,
+    ui_tars,
 )
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 
@@ -40,6 +43,7 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     kimi_k2.DIALECT,
     glm47.DIALECT,
     minimax_m2.DIALECT,
+    minimax_m3.DIALECT,
     granite.DIALECT,
     llama3.DIALECT,
     llama3.LLAMA4,
@@ -61,11 +65,13 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     hunyuan.DIALECT,
     hunyuan.HY3,
     hunyuan.PREVIEW,
+    muse.TOOLS,
+    ui_tars.DIALECT,
     none.TOOLS,
 )
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
 REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {
-    d.name: d for d in (*think.FAMILIES, harmony.REASONING, none.REASONING)
+    d.name: d for d in (*think.FAMILIES, harmony.REASONING, muse.REASONING, none.REASONING)
 }
 
 

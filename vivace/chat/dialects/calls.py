@@ -35,6 +35,10 @@ class Way(Protocol):
         of a "line" (or of the answer, white space aside), or only at the "start" of the answer or after a call."""
 
     @property
+    def wrappers(self) -> Sequence[Marker]:
+        """Those of them that are outermost: what follows one that went by as text is part of a quotation."""
+
+    @property
     def starts(self) -> str:
         """Characters that begin a call at the start of the answer or after a call."""
 
@@ -59,13 +63,15 @@ class CallParser:
         tools: Sequence[Tool],
         tokens: frozenset[str],
         new_id: Callable[[], str] = new_call_id,
+        parts: Sequence[str] = (),
     ) -> None:
+        """`parts`: see `FramedDialect`."""
         self._ways = ways if tools else ()
         self._tools = {tool.name: tool for tool in tools}
         self._new_id = new_id
-        self._lexer = Lexer({m for way in self._ways for m in way.markers}, tokens)
+        self._lexer = Lexer({m for way in self._ways for m in way.markers}, tokens, parts)
         self._closers = {m for way in self._ways for m in way.closers}
-        self._wrappers = {m for way in self._ways for m, where in way.openers if where == "anywhere"}
+        self._wrappers = {m for way in self._ways for m in way.wrappers}
         self._context = CodeContext()
         self._todo: deque[Lexeme] = deque()
         self._events: list[Event] = []

@@ -96,10 +96,18 @@ class FramedWay:
     @property
     def openers(self) -> tuple[tuple[Marker, Where], ...]:
         """Those of the outermost level; without the wrapper around all calls, those of the next one too."""
-        frame = self.frame
-        levels: list[Sequence[Marker]] = [[m] for m in (frame.open, frame.call_open) if m] + [self.form.openers]
-        bare = levels[1] if frame.open else ()
-        return (*((m, frame.where) for m in levels[0]), *((m, "line") for m in bare))
+        outer, *inner = self._levels
+        bare = inner[0] if self.frame.open else ()
+        return (*((m, self.frame.where) for m in outer), *((m, "line") for m in bare))
+
+    @property
+    def wrappers(self) -> Sequence[Marker]:
+        return self._levels[0]
+
+    @property
+    def _levels(self) -> list[Sequence[Marker]]:
+        """Openers from the outside in."""
+        return [*([m] for m in (self.frame.open, self.frame.call_open) if m), self.form.openers]
 
     @property
     def starts(self) -> str:
@@ -212,7 +220,7 @@ class FramedDialect:
         return frame.open or frame.call_open
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
-        return CallParser(self.ways, tools, tokens, self.new_id)
+        return CallParser(self.ways, tools, tokens, self.new_id, self.parts)
 
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         return self.ways[0].call_rule(writer, tool, exact)

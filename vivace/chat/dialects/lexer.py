@@ -37,13 +37,15 @@ class Lexeme(NamedTuple):
 
 
 class Lexer:
-    """Markers in `tokens` count only as marker pieces; those that have a token as a part (`<｜DSML｜invoke name="`: the
-    name between the bars) only with that part as one. At most one unfinished marker is held back between two calls."""
+    """Markers in `tokens` count only as marker pieces; those that hold one of `parts` which is in `tokens` only with that
+    part as one. At most one unfinished marker is held back between two calls."""
 
-    def __init__(self, markers: Iterable[Marker], tokens: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, markers: Iterable[Marker], tokens: frozenset[str] = frozenset(), parts: Iterable[str] = ()
+    ) -> None:
         markers = sorted(set(markers), key=_length, reverse=True)
         self._tokens = {m for m in markers if isinstance(m, str) and m in tokens}
-        self._parts = {t for t in tokens - self._tokens if any(t in text for m in markers for text in _texts(m))}
+        self._parts = (tokens & set(parts)) - self._tokens
         self._parts_at: set[int] = set()  # where in `partial` such a part begins
         self._groups = [m for m in markers if m not in self._tokens]
         patterns = [f"({_whole(m)})" for m in self._groups]
@@ -139,10 +141,6 @@ def _nested(text: str) -> str:
     for char in reversed(text[1:]):
         pattern = f"(?:{re.escape(char)}{pattern})?"
     return re.escape(text[0]) + pattern
-
-
-def _texts(marker: Marker) -> tuple[str, ...]:
-    return (marker,) if isinstance(marker, str) else (marker.prefix, *marker.suffixes)
 
 
 def _positions(part: str, text: str) -> list[int]:

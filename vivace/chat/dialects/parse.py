@@ -11,7 +11,7 @@ from vivace.chat.events import Event, ReasoningDelta, TextDelta, ToolCallArgumen
 from vivace.errors import invalid
 
 JSON = dict[str, Any]
-_BOTH = ("harmony", "none")  # families whose calls cannot be read without reading their reasoning
+_BOTH = ("harmony", "muse", "none")  # families whose calls cannot be read without reading their reasoning
 
 
 def parse_text(

@@ -20,9 +20,14 @@ POSITIONAL = "an argument had no name"
 
 @dataclass(frozen=True)
 class PythonicCalls:
-    """`listed`: calls stand in brackets, where nothing else shows that calls were meant they must."""
+    """
+    Attributes:
+        listed: calls stand in brackets; where nothing else shows that calls were meant they must.
+        between: what stands between calls without brackets.
+    """
 
     listed: bool = True
+    between: str = "\n"
     markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
@@ -33,7 +38,7 @@ class PythonicCalls:
 
     @property
     def separator(self) -> str:
-        return ", " if self.listed else "\n"
+        return ", " if self.listed else self.between
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         listed = yield from scan.literal("[")

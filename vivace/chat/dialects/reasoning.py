@@ -157,14 +157,21 @@ class MarkedParser:
         if lexeme.marker in self._openers and self._counts(lexeme, tools):
             self.reasoning, self._begun, self._strip = True, True, 1
             self._space, self._unread = "", self._label
+        elif lexeme.marker in self._closers and not self._begun:
+            self._begun, self._strip, self._space = True, _SEPARATOR_NEWLINES, ""  # of a block that was left out
         elif lexeme.marker and self._is_wrapper(lexeme):
             self._space = ""
-        elif not self._begun and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
-            self._space += lexeme.text
+        elif self._may_begin and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
+            self._space += self._without_separator(lexeme.text)
         else:
             self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
             self._content(tools, Piece(self._pop_space()))
             self._say(lexeme._replace(text=self._without_separator(lexeme.text)), tools)
+
+    @property
+    def _may_begin(self) -> bool:
+        """Reasoning, or the marker of the answer, may still come."""
+        return not self._begun or (self._fresh and bool(self._content_open))
 
     def _is_wrapper(self, lexeme: Lexeme) -> bool:
         """Drops the marker that begins the answer, and holds back the one that may end it."""

@@ -42,6 +42,7 @@ class TaggedCalls:
         empty: what the family writes in place of parameters where there are none.
         json_body: the family may write a JSON object in place of the parameters.
         other_closers: of the function, which are understood too.
+        ends: tokens that end a call where they come, but need not come.
     """
 
     function_open: Tag | None
@@ -58,6 +59,7 @@ class TaggedCalls:
     empty: str = ""
     json_body: bool = False
     other_closers: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     separator: str = ""
     brackets: tuple[str, str] = ("", "")
 
@@ -76,7 +78,7 @@ class TaggedCalls:
 
     @property
     def closers(self) -> tuple[Marker, ...]:
-        return (self.function_close, *self.other_closers, self.parameter_close)
+        return (self.function_close, *self.other_closers, self.parameter_close, *self.ends)
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         name, certain = yield from self._name(scan)
@@ -100,16 +102,19 @@ class TaggedCalls:
         return opener.name, True
 
     def _expect_body(self, scan: Scan) -> Reading[None]:
-        """A name alone may be prose: only a parameter or the closer makes it a call."""
+        """A name alone may be prose: only a parameter, a JSON object or the closer makes it a call."""
         yield from scan.space()
         lexeme = yield from scan.peek()
-        if lexeme.marker not in (self.parameter_open, self.function_close) or lexeme is END:
+        if lexeme.marker in (self.parameter_open, self.function_close):
+            return
+        if lexeme.marker or not lexeme.text.startswith("{"):
             raise NotACall
 
     def roles(self, way: FramedWay) -> Mapping[Marker, Role]:
         frame = way.frame
         roles: list[tuple[Marker | None, Role]] = [
             *((m, "function_close") for m in self.other_closers),
+            *((m, "wrapper_close") for m in self.ends),
             (frame.open, "wrapper_open"),
             (frame.call_open, "wrapper_open"),
             (frame.call_close, "wrapper_close"),

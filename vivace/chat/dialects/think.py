@@ -1,9 +1,10 @@
 """Reasoning between two markers: one line per family.
 
-Sources: for ERNIE vLLM's ernie45_reasoning_parser.py, for LongCat mlx-lm's tokenizer_utils.py, for K2 Horizon SGLang's
-reasoning_parser.py (the template opens the block that the effort asks for), for the others chat templates of Qwen3, DeepSeek-R1, mistralai/Magistral-Small-2507, google/gemma-4-E4B-it,
+Sources: chat templates of Qwen3, DeepSeek-R1, mistralai/Magistral-Small-2507, google/gemma-4-E4B-it,
 ByteDance-Seed/Seed-OSS-36B-Instruct, tencent/Hunyuan-A13B-Instruct, ibm-granite/granite-3.3-8b-instruct,
-CohereLabs/command-a-reasoning-08-2025 and MiniMaxAI/MiniMax-M3.
+CohereLabs/command-a-reasoning-08-2025 and MiniMaxAI/MiniMax-M3; for ERNIE vLLM's ernie45_reasoning_parser.py, for
+LongCat mlx-lm's tokenizer_utils.py, for K2 Horizon SGLang's reasoning_parser.py (the template opens the block that the
+effort asks for).
 """
 
 from vivace.chat.dialects.reasoning import MarkedReasoning
@@ -27,4 +28,17 @@ K2_HORIZON = MarkedReasoning(
     others=tuple((f"<ifm|think_{speed}>", f"</ifm|think_{speed}>") for speed in ("fast", "faster")),
 )
 MINIMAX_M3 = MarkedReasoning("minimax_m3", "<mm:think>", "</mm:think>")
-FAMILIES = (DIALECT, MISTRAL, GEMMA4, SEED, HUNYUAN, HUNYUAN_3, GRANITE, COMMAND, ERNIE, LONGCAT, K2_HORIZON, MINIMAX_M3)
+FAMILIES = (
+    DIALECT,
+    MISTRAL,
+    GEMMA4,
+    SEED,
+    HUNYUAN,
+    HUNYUAN_3,
+    GRANITE,
+    COMMAND,
+    ERNIE,
+    LONGCAT,
+    K2_HORIZON,
+    MINIMAX_M3,
+)

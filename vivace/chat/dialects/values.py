@@ -57,7 +57,16 @@ def parameter_types(tool: Tool, key: str) -> frozenset[str]:
     return frozenset({"string"})
 
 
-def _resolve(reference: str, root: JSON) -> Any:
+def resolved(schema: Any, root: Any) -> Any:
+    """`schema`, or what it refers to."""
+    for _ in range(8):
+        if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
+            break
+        schema = _resolve(schema["$ref"], root)
+    return schema
+
+
+def _resolve(reference: str, root: Any) -> Any:
     node: Any = root
     for part in reference.removeprefix("#").strip("/").split("/"):
         node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
