@@ -8,7 +8,7 @@ from tests.chat.dialects.families import FAMILIES, plain
 from vivace.assets import embedded_model_path
 from vivace.chat.conversation import Conversation, Message, ResponseFormat, Tool, ToolChoice
 from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS
-from vivace.chat.grammar import GrammarBuilder, Start
+from vivace.chat.grammar import GrammarBuilder, Start, _Rules
 
 PING = tool("ping")
 INTEGERS = {"type": "array", "items": {"type": "integer"}}
@@ -95,3 +95,39 @@ def test_strict_tools_hold_in_free_text(mini, ll, family):
     assert allowed(mini, ll, family, "Just text.", strict, auto)
     assert allowed(mini, ll, family, f"So:\n{in_order(family, [PARIS])}", strict, auto)
     assert not allowed(mini, ll, family, in_order(family, [("get_weather", {"days": 3})]), strict, auto)
+
+
+VALUES = tool("put", "maybe", maybe={"type": ["string", "null"]}, o={"type": "object", "properties": {"k": INTEGERS}})
+NS = "]<]minimax[>[<"
+
+
+@pytest.mark.parametrize(
+    ("family", "rendered", "fits"),
+    [
+        ("deepseek_v4", '<|parameter name="maybe" string="true">null</|parameter>\n', True),
+        ("deepseek_v4", '<|parameter name="maybe" string="false">null</|parameter>\n', True),
+        ("deepseek_v4", '<|parameter name="maybe" string="false">"a"</|parameter>\n', False),
+        ("minicpm", '<param name="maybe"><![CDATA[a</param>]]></param>', True),
+        ("minicpm", '<param name="maybe">a & b</param>', False),
+        ("minimax_m3", "<maybe>a</maybe><o><k><item>1</item><item>2</item></k></o>", True),
+        ("minimax_m3", "<maybe>a</maybe><o><k><item>x</item></k></o>", False),
+        ("minimax_m3", "<o></o>", False),
+    ],
+)
+def test_values_as_the_family_writes_them(mini, ll, family, rendered, fits):
+    whole = {
+        "deepseek_v4": f'<|tool_calls>\n<|invoke name="put">\n{rendered}</|invoke>\n</|tool_calls>',
+        "minicpm": f'<function name="put">{rendered}</function>',
+        "minimax_m3": f'<tool_call>\n<invoke name="put">{rendered}</invoke>\n</tool_call>',
+    }[family]
+    before = {"deepseek_v4": ("|", "｜DSML｜"), "minimax_m3": ("<", NS)}.get(family, ("", ""))
+    assert allowed(mini, ll, family, whole.replace(*before) if before[0] else whole, (VALUES,)) == fits
+
+
+def test_what_ends_in_a_token_may_hold_the_text_before_it(mini, ll):
+    token = mini.tokenizer.token_to_id("</tool_call>")
+    rules = _Rules({"</tool_call>": token})
+    matcher = LLMatcher(ll, rules.source(rules.free("\n</tool_call>")))
+    ids = mini.tokenizer.encode("a\nb\n\nc\n</tool_call>", add_special_tokens=False).ids
+    assert all(matcher.consume_token(i) for i in ids)
+    assert matcher.is_accepting()

@@ -145,13 +145,6 @@ VECTORS = [
         {"s": "a"},
         "the arguments were a JSON object",
     ),
-    (
-        "muse",
-        ' to=put⟦<|message|>⟧<atem:function_calls>\n<atem:invoke name="put">\n<atem:parameter name="s">a</atem:par'
-        "⟦<|eot|>⟧",
-        {"s": "a</atem:par"},
-        "a parameter was not closed",
-    ),
 ]
 
 
@@ -159,8 +152,6 @@ VECTORS = [
 @pytest.mark.parametrize("as_tokens", [False, True])
 @pytest.mark.parametrize("size", [1, 1000])
 def test_calls(family, text, arguments, repaired, as_tokens, size):
-    if family == "muse" and not as_tokens:
-        pytest.skip("only a token ends a call wherever it stands")
     fed = pieces(text, size) if as_tokens else pieces(plain(text), size)
     tokens = frozenset(p.text for p in pieces(text) if p.marker)
     events = run(fed, parser(family, [PUT], as_tokens, tokens=tokens if as_tokens else frozenset()))
@@ -169,6 +160,16 @@ def test_calls(family, text, arguments, repaired, as_tokens, size):
     assert fold(events)["content"] is None
     (reason,) = [e.repaired for e in events if isinstance(e, ToolCallFinished)]
     assert reason == repaired
+
+
+def test_a_token_ends_a_message_within_a_value():
+    text = (
+        ' to=put⟦<|message|>⟧<atem:function_calls>\n<atem:invoke name="put">\n<atem:parameter name="s">a</at⟦<|eom|>⟧'
+    )
+    events = run(pieces(text), parser("muse", [PUT], as_tokens=True, tokens=frozenset({"<|eom|>"})))
+    (call,) = fold(events)["tool_calls"]
+    assert json.loads(call["arguments"]) == {"s": "a</at"}
+    assert events[-1].repaired == "a parameter was not closed"
 
 
 ACTIONS = [

@@ -37,8 +37,8 @@ class Lexeme(NamedTuple):
 
 
 class Lexer:
-    """Markers in `tokens` count only as marker pieces; those that hold one of `parts` which is in `tokens` only with that
-    part as one. At most one unfinished marker is held back between two calls."""
+    """Markers in `tokens` count only as marker pieces; those that hold one of `parts` count only with that part as one,
+    if it is in `tokens`. At most one unfinished marker is held back between two calls."""
 
     def __init__(
         self, markers: Iterable[Marker], tokens: frozenset[str] = frozenset(), parts: Iterable[str] = ()

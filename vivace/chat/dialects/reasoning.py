@@ -166,7 +166,9 @@ class MarkedParser:
         else:
             self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
             self._content(tools, Piece(self._pop_space()))
-            self._say(lexeme._replace(text=self._without_separator(lexeme.text)), tools)
+            if self._strip:
+                lexeme = lexeme._replace(text=self._without_separator(lexeme.text))
+            self._say(lexeme, tools)
 
     @property
     def _may_begin(self) -> bool:

@@ -36,13 +36,22 @@ def properties(tool: Tool) -> dict[str, Any]:
 
 
 def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) -> str:
-    n = form.newline
-    is_text = "string" in types_of(properties(tool)[key], tool.parameters)
+    schema, root = properties(tool)[key], tool.parameters
+    types = types_of(schema, root)
+    closer = f"{form.newline}{form.parameter_close}{form.after_tag}"
+    is_text = "string" in types or bool(value_options(schema))
+    value = value_rule(writer, tool, key, closer, form.cdata)
+    body = f"{_opener(form, writer, key, is_text)} {value}"
+    if is_text and form.json_suffix and types - {"string"} and not value_options(schema):
+        other = writer.json({"allOf": [schema, {"type": sorted(types - {"string"})}]}, root)
+        body = f"{body} | {_opener(form, writer, key, False)} {other} {writer.text(closer)}"
+    rule = writer.rule("parameter", body)
+    return rule if key in root.get("required", ()) else f"{rule}?"
+
+
+def _opener(form: "TaggedCalls", writer: RuleWriter, key: str, is_text: bool) -> str:
     suffix = (form.text_suffix if is_text else form.json_suffix) or form.parameter_open.suffixes[0]
-    opener = writer.text(f"{form.parameter_open.prefix}{key}{suffix}{n}")
-    value = value_rule(writer, tool, key, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
-    rule = writer.rule("parameter", f"{opener} {value}")
-    return rule if key in tool.parameters.get("required", ()) else f"{rule}?"
+    return writer.text(f"{form.parameter_open.prefix}{key}{suffix}{form.newline}")
 
 
 def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: bool = False) -> str:
