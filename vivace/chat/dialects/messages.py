@@ -133,10 +133,12 @@ class MessageParser:
             self._take_header(lexeme, tools)
         elif lexeme.marker is None and self._state == "begin" and _may_be_recipient(so_far):
             self._header.append(lexeme)
-        elif lexeme.marker not in self._dialect.ends and not (self._state == "between" and lexeme.text.isspace()):
-            self._state = "content"
-            self._release(tools)
-            self._take_message(lexeme, tools)
+        elif lexeme.marker not in self._dialect.ends:
+            text = lexeme.text.lstrip() if self._state == "between" else lexeme.text
+            if text:
+                self._state = "content"
+                self._release(tools)
+                self._take_message(lexeme._replace(text=text), tools)
 
     def _take_header(self, lexeme: Lexeme, tools: ToolParser) -> None:
         self._header.append(lexeme)
