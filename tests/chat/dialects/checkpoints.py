@@ -18,7 +18,7 @@ class Known:
         id: hub id; `directory`: a misleading name that the checkpoint lies under, where there is one.
         tokens: added tokens that matter for the choice.
         template: the lines of the excerpt; `text` joins them.
-        tool, reasoning: the dialects that `auto` has to choose; "none" also for families that we do not have.
+        tool, reasoning: the names that `auto` has to choose; "none" also for families that we do not have.
         also_tool, also_reasoning: choices that do no harm either, because the signs allow both.
         variant: which of a family's forms the template shows.
         verified: the excerpt was read from `source`; if not, `reason` says what it was made from.
