@@ -23,10 +23,15 @@ _TOKEN = re.compile("⟦(.*?)⟧", re.S)
 
 @dataclass(frozen=True)
 class Family:
-    """`raw`: values are written without quoting, so that a value which spells out the end of the call is its end."""
+    """
+    Attributes:
+        raw: values are written without quoting, so that a value which spells out the end of the call is its end.
+        opener: of the first call, which the prompt has written unless text comes before.
+    """
 
     render: Callable[[Sequence[Call]], str]
     raw: bool = False
+    opener: str = ""
 
 
 def dumped(value: Any) -> str:
@@ -126,6 +131,24 @@ def _gemma(before: str, after: str, quote: str) -> Callable[[Sequence[Call]], st
     return lambda calls: "".join(f"{before}call:{name}{gemma_value(given, quote)}{after}" for name, given in calls)
 
 
+def _olmo(calls: Sequence[Call]) -> str:
+    return "\n".join(_pythonic([call])[1:-1] for call in calls)
+
+
+def _keyed(calls: Sequence[Call]) -> str:
+    return dumped([{name: arguments} for name, arguments in calls])
+
+
+_COMMAND = '{"tool_call_id": "@N", "tool_name": "@NAME", "parameters": @ARGS}'
+_INTERNLM = '⟦<|action_start|>⟧⟦<|plugin|>⟧\n{"name": "@NAME", "parameters": @ARGS}⟦<|action_end|>⟧'
+_FUNCTIONARY_2 = "⟦<|from|>⟧assistant\n⟦<|recipient|>⟧"
+
+
+def spread(template: str) -> Callable[[Sequence[Call]], str]:
+    """A list with each call on a line of its own."""
+    return around("[\n    ", each(template, ",\n    "), "\n]")
+
+
 FAMILIES: dict[str, Family] = {
     "hermes": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
     "qwen3_coder_xml": Family(
@@ -154,6 +177,21 @@ FAMILIES: dict[str, Family] = {
     "lfm2": Family(around("⟦<|tool_call_start|>⟧", _pythonic, "⟦<|tool_call_end|>⟧")),
     "gemma4": Family(_gemma("⟦<|tool_call>⟧", "⟦<tool_call|>⟧", '⟦<|"|>⟧'), raw=True),
     "functiongemma": Family(_gemma("⟦<start_function_call>⟧", "⟦<end_function_call>⟧", "⟦<escape>⟧"), raw=True),
+    "phi4": Family(listed("⟦<|tool_call|>⟧", "⟦<|/tool_call|>⟧")),
+    "phi4_functools": Family(listed("functools")),
+    "functionary_v32": Family(each("@NAME\n@ARGS", ">>>"), opener=">>>"),
+    "functionary_v31": Family(each("<function=@NAME>@ARGS</function>")),
+    "functionary_v25": Family(each("⟦<|reserved_special_token_249|>⟧@NAME\n@ARGS")),
+    "functionary_v2": Family(each("@NAME\n⟦<|content|>⟧@ARGS", f"\n{_FUNCTIONARY_2}"), opener=_FUNCTIONARY_2),
+    "xlam": Family(listed("")),
+    "command": Family(around("⟦<|START_ACTION|>⟧", spread(_COMMAND), "⟦<|END_ACTION|>⟧")),
+    "command_r": Family(around("Action:\n```json\n", spread('{"tool_name": "@NAME", "parameters": @ARGS}'), "\n```")),
+    "internlm": Family(each(_INTERNLM)),
+    "olmo3": Family(around("<function_calls>\n", _olmo, "\n</function_calls>")),
+    "exaone4": Family(each(f'{_OPEN}{{"name": "@NAME", "arguments": @ARGS}}{_CLOSE}', "\n")),
+    "apertus": Family(around("⟦<|tools_prefix|>⟧", _keyed, "⟦<|tools_suffix|>⟧")),
+    "jamba": Family(around("⟦<tool_calls>⟧", spread('{"name": "@NAME", "arguments": @ARGS}'), "⟦</tool_calls>⟧")),
+    "smollm3": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
 }
 
 # As many newlines as the family puts after its reasoning belong to the marker.
@@ -168,6 +206,9 @@ REASONING: dict[str, Callable[[str], str]] = {
     "harmony": lambda text: (
         f"⟦<|channel|>⟧analysis⟦<|message|>⟧{text}⟦<|end|>⟧⟦<|start|>⟧assistant⟦<|channel|>⟧final⟦<|message|>⟧"
     ),
+    "response": lambda text: f"⟦<think>⟧{text}⟦</think>⟧⟦<response>⟧",
+    "apertus": lambda text: f"⟦<|inner_prefix|>⟧{text}⟦<|inner_suffix|>⟧",
+    "command_response": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_RESPONSE|>⟧",
     "command": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_TEXT|>⟧",
 }
 
@@ -204,6 +245,7 @@ def parser(
 
 def tokens_of(family: str, reasoning: str = "none") -> frozenset[str]:
     """Markers that are tokens of the vocabulary."""
-    written = FAMILIES[family].render([("get_weather", {"city": "Paris"})])  # shows all of them
+    call = ("get_weather", {"city": "Paris"})
+    written = FAMILIES[family].render([call, call])  # shows all of them
     written += REASONING[reasoning]("") if reasoning in REASONING else ""
     return frozenset(_TOKEN.findall(written))

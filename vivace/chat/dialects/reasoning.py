@@ -26,7 +26,8 @@ class MarkedReasoning:
 
     Attributes:
         label: text that belongs to the opener, though it is not part of its token.
-        content: markers around the answer.
+        content: markers around the answer; `preface`: text that stands before the first of them.
+        answer_open: see `ReasoningDialect`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class MarkedReasoning:
     closer: str = ""
     label: str = ""
     content: tuple[str, str] = ("", "")
+    preface: str = ""
     resume: str = ""
     answer_open: str = ""
 
@@ -60,6 +62,7 @@ class MarkedParser:
         self._label = dialect.label
         self._unread = ""  # of the label, still to come
         self._content_open, self._content_close = (m or None for m in dialect.content)
+        self._preface = dialect.preface
         self._wrapped = False  # the answer began with its marker
         self._closer_held = ""  # the marker that ends the answer, if nothing follows it
         self._repeatable = is_open  # the prompt opened this block: an opener at its start is a repetition
@@ -140,7 +143,7 @@ class MarkedParser:
             self._space, self._unread = "", self._label
         elif lexeme.marker and self._is_wrapper(lexeme):
             self._space = ""
-        elif not self._begun and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
+        elif not self._begun and self._may_precede(lexeme.text) and len(self._space) < UNDECIDED_LIMIT:
             self._space += lexeme.text
         else:
             self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
@@ -156,6 +159,11 @@ class MarkedParser:
             self._closer_held = "" if lexeme.token else lexeme.text
             return True
         return False
+
+    def _may_precede(self, text: str) -> bool:
+        """Only white space, or the beginning of the preface, so far."""
+        said = (self._space + text).strip()
+        return self._preface.startswith(said)
 
     def _without_label(self, text: str) -> str:
         """Drops what is there of the opener's label."""
