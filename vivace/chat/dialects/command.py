@@ -9,6 +9,6 @@ from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay
 from vivace.chat.dialects.json_calls import JsonCalls
 
 _FORM = JsonCalls("tool_name", "parameters", index="tool_call_id", listed=True, spread=True)
-_ACTION = JsonCalls("tool_name", "parameters", listed=True, spread=True)
+_ACTION = JsonCalls("tool_name", "parameters", before=("```json", "\n"), listed=True, spread=True)
 DIALECT = FramedDialect("command", (FramedWay(Frame("<|START_ACTION|>", "<|END_ACTION|>"), _FORM),), ("cohere",))
-R = FramedDialect("command_r", (FramedWay(Frame("Action:\n```json", "```", newline="\n"), _ACTION),))
+R = FramedDialect("command_r", (FramedWay(Frame("Action:", "```", newline="\n"), _ACTION),))

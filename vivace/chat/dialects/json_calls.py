@@ -25,7 +25,7 @@ class JsonCalls:
     Attributes:
         name, arguments: the keys as the family writes them; without `name` the name itself is the key.
         call_id: the key of an id that is kept; `index`: of a number, as text, that the family writes before the name.
-        before: texts and markers before the call.
+        before: texts and markers before the call, or before the list; they may be missing.
         listed: the family writes a list; `spread`: with each call on a line of its own.
         late: a call is certain only with its arguments: where no opener shows that a call was meant.
     """
@@ -49,7 +49,8 @@ class JsonCalls:
     def brackets(self) -> tuple[str, str]:
         if not self.listed:
             return "", ""
-        return ("[\n    ", "\n]") if self.spread else ("[", "]")
+        begin, end = ("[\n    ", "\n]") if self.spread else ("[", "]")
+        return "".join(self.before) + begin, end
 
     @property
     def separator(self) -> str:
@@ -59,8 +60,9 @@ class JsonCalls:
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         for marker in self.markers:
-            yield from scan.marker(marker)
             yield from scan.space()
+            yield from scan.marker(marker)
+        yield from scan.space()
         listed = yield from scan.literal("[")
         more = True
         while more:
@@ -105,7 +107,7 @@ class JsonCalls:
         schema = tool.parameters if exact else {"type": "object"}
         if self.late:
             return writer.json(self._schema(tool, schema), tool.parameters)
-        parts = [writer.text("".join(self.before))] if self.before else []
+        parts = [writer.text("".join(self.before))] if self.before and not self.listed else []
         parts += self._head_rules(writer, json.dumps(tool.name, ensure_ascii=False))
         return " ".join([*parts, writer.json(schema, tool.parameters), writer.text("}")])
 
@@ -170,8 +172,8 @@ class _Call:
         yield from scan.literal(":")
         yield from scan.space()
         char = yield from scan.char()
-        if not self.form.name and key in scan.tools and not self.name:
-            self.name = key
+        if not self.form.name and key in scan.tools:
+            self.name, self.begun = key, False
             yield from self._arguments()
         elif key == "function" and char == "{":
             yield from self._object()

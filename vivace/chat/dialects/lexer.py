@@ -70,7 +70,7 @@ class Lexer:
         lexemes: list[Lexeme] = []
         at = 0
         for match in self._whole.finditer(buffer):
-            if not final and self._may_be_part(buffer, at, match):
+            if not final and match.group() in self._extensible and self._partial.match(buffer, match.start()):
                 break
             if match.start() > at:
                 lexemes.append(Lexeme(buffer[at : match.start()]))
@@ -81,12 +81,6 @@ class Lexer:
             lexemes.append(Lexeme(buffer[at:held]))
         self.partial = buffer[held:]
         return lexemes
-
-    def _may_be_part(self, buffer: str, at: int, match: re.Match[str]) -> bool:
-        """Whether a longer marker that holds this one may be coming."""
-        if self._partial_start(buffer, at) < match.start():
-            return True
-        return match.group() in self._extensible and bool(self._partial.match(buffer, match.start()))
 
     def _lexeme(self, match: re.Match[str]) -> Lexeme:
         text, group = match.group(), (match.lastindex or 0) - 1

@@ -155,7 +155,7 @@ class MarkedParser:
         if lexeme.marker == self._content_open and self._fresh:
             self._wrapped, self._fresh, self._begun, self._strip = True, False, True, 1
             return True
-        if lexeme.marker == self._content_close and self._wrapped and not self._closer_held:
+        if lexeme.marker == self._content_close and (self._wrapped or lexeme.token) and not self._closer_held:
             self._closer_held = "" if lexeme.token else lexeme.text
             return True
         return False
