@@ -237,9 +237,10 @@ def parser(
     as_tokens: bool = False,
     reasoning: str = "none",
     is_open: bool = False,
+    tokens: frozenset[str] = frozenset(),
 ) -> AnswerParser:
-    """`as_tokens`: the markers that the renderers show as tokens are tokens of the vocabulary."""
-    tokens = tokens_of(family, reasoning) if as_tokens else frozenset()
+    """`as_tokens`: what the renderers show as tokens are tokens of the vocabulary, besides `tokens`."""
+    tokens |= tokens_of(family, reasoning) if as_tokens else frozenset()
     return AnswerParser(TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning], tools, is_open, tokens)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.chat.builders import run
 from tests.chat.dialects.families import parser, pieces, plain
+from vivace.chat.dialects import REASONING_DIALECTS
 from vivace.chat.dialects.parse import fold, parse_text
 from vivace.chat.events import ToolCallFinished
 
@@ -46,7 +47,8 @@ VECTORS = [
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_messages_come_apart(is_open, text, reasoning, content, calls, as_tokens, size):
     fed = pieces(text, size) if as_tokens else pieces(plain(text), size)
-    events = run(fed, parser("harmony", as_tokens=as_tokens, reasoning="harmony", is_open=is_open))
+    tokens = frozenset(REASONING_DIALECTS["harmony"].markers) if as_tokens else frozenset()
+    events = run(fed, parser("harmony", reasoning="harmony", is_open=is_open, tokens=tokens))
     answer = fold(events)
     assert (answer["reasoning_content"], answer["content"]) == (reasoning, content)
     assert [(c["name"], json.loads(c["arguments"])) for c in answer["tool_calls"]] == calls

@@ -122,6 +122,7 @@ class FramedWay:
             yield from scan.space()
             if frame.call_open and not (yield from scan.marker(frame.call_open)):
                 raise NotACall
+            yield from scan.space()
             yield from self.form.read(scan, self, wrapped)
             more = yield from self._close(scan, wrapped)
         scan.end()

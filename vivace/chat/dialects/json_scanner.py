@@ -2,8 +2,7 @@
 
 Valid JSON comes out as it went in, character by character. Degraded JSON is mended: trailing and missing commas, single
 quotes, Python literals, bare words, numbers that JSON does not know, raw control characters, wrong escapes and
-unescaped quotes in strings, missing or mismatched closers. `repaired` then says so. An inner quote is told from a
-closing one by what follows it: a string ends before `,`, `}`, `]` or the end, a key before `:`.
+unescaped quotes in strings (json_string.py), missing or mismatched closers. `repaired` then says so.
 
 Keys are held back until their value begins, so that what was written can be closed at any time. Cost is linear, and
 nesting costs no stack.
@@ -14,14 +13,12 @@ import copy
 import json
 import re
 
+from vivace.chat.dialects.json_string import JsonString
 from vivace.chat.dialects.values import quote
 
-_RUN = {'"': re.compile('[^"\\\\\x00-\x1f\ud800-\udfff]+'), "'": re.compile("[^'\"\\\\\x00-\x1f\ud800-\udfff]+")}
 _SPACE = re.compile(r"[ \t\r\n]+")
 _ODD_SPACE = re.compile(r"\s+")
 _BARE = re.compile(r"[^\s,:\[\]{}()\"']+")
-_HEX = "0123456789abcdefABCDEF"
-_HEX_LENGTHS = {"x": 2, "u": 4, "U": 8}
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _PYTHON_NUMBER = re.compile(r"[-+]?[\d._xXoObBa-fA-F]+([eE][-+]?\d+)?")
 _WORDS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
@@ -49,31 +46,33 @@ class JsonScanner:
         self._key = ""  # a whole key, its colon and white space: held back until its value begins
         self._held: list[str] = []  # of a key, a bare word or an escape
         self._is_key = False  # what is read now is a key
-        self._quote = '"'
-        self._resume = "string"  # the state if a quote turns out to be part of the string
+        self._string: JsonString | None = None
 
     @property
     def in_string(self) -> bool:
-        return self._state in ("string", "escape", "unicode")
+        return self._string is not None and self._string.is_inside
 
     @property
     def in_raw(self) -> bool:
         """Within a string that a marker has begun; see `mark`."""
-        return self._state == "raw"
+        return self._string is not None and self._string.is_raw
 
     @property
     def in_value(self) -> bool:
         """Within a string, or behind a quote that may have ended it."""
-        return self.in_string or self._state == "quote"
+        return self._string is not None
 
     def stride(self, text: str) -> int:
         """How far `text` can be fed before `in_value` may change."""
-        return (text.find(self._quote) + 1 or len(text)) if self.in_string else 1
+        if self._string is None or not self._string.is_inside:
+            return 1
+        return text.find(self._string.mark) + 1 or len(text)
 
     def fork(self) -> "JsonScanner":
-        """The same state, on its own from now on."""
+        """The same state, on its own from now on; nothing is waiting to be drained."""
         other = copy.copy(self)
-        other._stack, other._out, other._held = self._stack[:], self._out[:], self._held[:]
+        other._stack, other._out, other._held = self._stack[:], [], self._held[:]
+        other._string = copy.deepcopy(self._string)
         return other
 
     def feed(self, text: str) -> tuple[str, int]:
@@ -86,16 +85,14 @@ class JsonScanner:
     def mark(self, text: str, certain: bool) -> str:
         """A marker that stands for a quote: what is between two of them is taken as it is. `certain`: it cannot be part
         of the string."""
-        if self._state == "quote":
-            self._out.append(quote(self._quote + "".join(self._held)))
-            self._state, self._held = "raw", []
-        if self._state == "raw":
-            self._end_raw(text, certain)
+        if self._string is None:
+            self._begin_raw(text)
         else:
-            self._begin_raw()
+            self._string.end(text, certain)
+            self._after_piece(self._string)
         return self._drain()
 
-    def _begin_raw(self) -> None:
+    def _begin_raw(self, mark: str) -> None:
         if self._state == "bare":
             self._end_bare()
         if self._state == "after":
@@ -103,19 +100,7 @@ class JsonScanner:
         if self._state == "colon":
             self._mend()
             self._key += ":"
-        self._is_key = self._state == "key"
-        if not self._is_key:
-            self._write('"')
-        self._state, self._held = "raw", []
-
-    def _end_raw(self, mark: str, certain: bool) -> None:
-        if self._is_key:
-            self._end_key("".join(self._held))
-        elif certain:
-            self._out.append('"')
-            self._ended()
-        else:
-            self._quote, self._resume, self._state, self._held = mark, "raw", "quote", []
+        self._begin_string(mark, self._state == "key", raw=True)
 
     def finish(self) -> str:
         """The rest of the value's JSON, at the end of the output or before a marker that ends the call."""
@@ -133,14 +118,10 @@ class JsonScanner:
         self._stack, self.done = [], True
 
     def _finish_token(self) -> None:
-        match self._state:
-            case "string" | "escape" | "unicode" | "raw" if not self._is_key:
-                self._held = []
-                self._out.append('"')
-            case "quote":
-                self._out.append('"')
-            case "bare" if not self._is_key:
-                self._end_bare()
+        if self._string is not None and not self._is_key:
+            self._out.append(self._string.drain() + '"')
+        elif self._state == "bare" and not self._is_key:
+            self._end_bare()
 
     def _drain(self) -> str:
         out, self._out = "".join(self._out), []
@@ -180,7 +161,6 @@ class JsonScanner:
             self._state = "key" if char == "{" else "value"
             return at + 1
         if char in "\"'":
-            self._write('"')
             self._begin_string(char, False)
             return at + 1
         if char in ")]},:":
@@ -286,100 +266,36 @@ class JsonScanner:
 
     # A string
 
-    def _begin_string(self, char: str, is_key: bool) -> None:
-        if char == "'" and not self._is_literal:
+    def _begin_string(self, mark: str, is_key: bool, raw: bool = False) -> None:
+        if mark == "'" and not self._is_literal:
             self._mend()
-        self._quote, self._resume, self._is_key = char, "string", is_key
-        self._state, self._held = "string", []
-
-    def _text(self, json_text: str) -> None:
-        (self._held if self._is_key else self._out).append(json_text)
+        if not is_key:
+            self._write('"')
+        looks_ahead = not is_key and bool(self._stack)
+        self._string = JsonString(mark, looks_ahead, self._is_literal, raw)
+        self._is_key, self._state, self._held = is_key, "string", []
 
     def _on_string(self, text: str, at: int) -> int:
-        run = _RUN[self._quote].match(text, at)
-        if run:
-            self._text(run.group())
-            return run.end()
-        char = text[at]
-        if char == self._quote:
-            if self._is_key:
-                self._end_key("".join(self._held))
-            else:
-                self._state, self._held = ("quote", []) if self._stack else ("after", [])
-                self._end_top_string()
-            return at + 1
-        if char == "\\":
-            self._state = "escape"
-        else:
-            self._text(quote(char))
-            if char < " ":
-                self._mend()
-        return at + 1
-
-    def _end_top_string(self) -> None:
-        if not self._stack:
-            self._out.append('"')
-            self.done = True
-
-    def _on_quote(self, text: str, at: int) -> int:
-        """Behind a quote: the end of the string, or a quote within it that was not escaped."""
-        char = text[at]
-        if char.isspace():
-            match = _ODD_SPACE.match(text, at)
-            assert match is not None
-            self._held.append(match.group())
-            return match.end()
-        space = "".join(self._held)
-        ends = char in ",}]" or (char in "\"'" and bool(space))
-        self._held = []
-        if not ends:
-            if self._resume == "string":
-                self._mend()
-            self._out.append(quote(self._quote + space))
-            self._state = self._resume
-            return at
-        self._out.append('"')
-        self._state = "after"
-        if space:
-            self._skip_space(space, 0)
+        string = self._string
+        assert string is not None
+        at = string.take(text, at)
+        self._after_piece(string)
         return at
 
-    def _on_escape(self, text: str, at: int) -> int:
-        char = text[at]
-        self._state = "string"
-        if char in '"\\/bfnrt':
-            self._text("\\" + char)
-        elif char in _HEX_LENGTHS:
-            self._state = "unicode"
-            self._unicode = char
-        else:
-            if not (self._is_literal and char == "'"):
-                self._mend()
-            self._text(quote(char if char in "'\n" else "\\" + char))
-        return at + 1
-
-    def _on_unicode(self, text: str, at: int) -> int:
-        """The digits of `\\uXXXX`, or of Python's `\\xXX` and `\\UXXXXXXXX`."""
-        if text[at] not in _HEX:
+    def _after_piece(self, string: JsonString) -> None:
+        if string.mended:
             self._mend()
-            self._text("\\\\" + self._unicode)
-            self._state = "string"
-            return at
-        self._unicode += text[at]
-        kind, digits = self._unicode[0], self._unicode[1:]
-        if len(digits) == _HEX_LENGTHS[kind]:
-            if kind != "u" and not self._is_literal:
-                self._mend()
-            code = int(digits, 16)
-            self._text(f"\\u{digits}" if kind == "u" else quote(chr(code) if code < 0x110000 else "\ufffd"))
-            self._state = "string"
-        return at + 1
-
-    # A string between two markers
-
-    def _on_raw(self, text: str, at: int) -> int:
-        self._text(quote(text[at:]))
-        return len(text)
+        (self._held if self._is_key else self._out).append(string.drain())
+        if not string.done:
+            return
+        self._string = None
+        if self._is_key:
+            self._end_key("".join(self._held))
+            return
+        self._out.append('"')
+        self._ended()
+        if string.space:
+            self._skip_space(string.space, 0)
 
     # Numbers, literals and bare words
 
