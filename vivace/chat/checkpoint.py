@@ -63,7 +63,7 @@ class ChatModel:
         self.tokenizer = tokenizer
         added = {token.content: i for i, token in tokenizer.get_added_tokens_decoder().items()}
         template_text = checkpoint.tool_template or checkpoint.chat_template
-        choice = choose(template_text, added, tool_dialect, reasoning_dialect)
+        choice = choose(template_text, added, checkpoint.model_type, tool_dialect, reasoning_dialect)
         self.dialect_reasons: Mapping[str, str] = choice.reasons
         self._tools = _known(TOOL_DIALECTS, choice.tool, "tool_dialect")
         self._reasoning = _known(REASONING_DIALECTS, choice.reasoning, "reasoning_dialect")
@@ -180,7 +180,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def _known(registry: Mapping[str, Any], name: str, setting: str) -> Any:
     if name not in registry:
-        raise CheckpointError(f"{setting} {name!r} is not known. There are: {', '.join(sorted(registry))}.")
+        raise CheckpointError(f"{setting} {name!r} is not known. There are: auto, {', '.join(sorted(registry))}.")
     return registry[name]
 
 

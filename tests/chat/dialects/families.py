@@ -27,7 +27,7 @@ class Family:
     Attributes:
         raw: values are written without quoting, so that a value which spells out the end of the call is its end.
         reasoning: the reasoning dialect without which calls cannot be read.
-        prose: how text is written before calls.
+        prose: how text is written before calls, up to what the prompt would have written.
         lossy: what stands in untyped objects and lists cannot be told apart, and not every key can be written.
     """
 
@@ -160,14 +160,6 @@ def _pairs(tag: str, newline: str, open_call: str) -> Callable[[Sequence[Call]],
     )
 
 
-def _glm(calls: Sequence[Call]) -> str:
-    parts = [
-        _OPEN + name + "".join(f"\n<arg_key>{k}</arg_key>\n<arg_value>{value(v)}</arg_value>" for k, v in given.items())
-        for name, given in calls
-    ]
-    return "\n".join(f"{part}\n{_CLOSE}" for part in parts)
-
-
 _ATEM = around(
     "<atem:function_calls>\n",
     tags(
@@ -231,6 +223,24 @@ def _gemma(before: str, after: str, quote: str) -> Callable[[Sequence[Call]], st
     return lambda calls: "".join(f"{before}call:{name}{gemma_value(given, quote)}{after}" for name, given in calls)
 
 
+def _olmo(calls: Sequence[Call]) -> str:
+    return "\n".join(_pythonic([call])[1:-1] for call in calls)
+
+
+def _keyed(calls: Sequence[Call]) -> str:
+    return dumped([{name: arguments} for name, arguments in calls])
+
+
+_COMMAND = '{"tool_call_id": "@N", "tool_name": "@NAME", "parameters": @ARGS}'
+_INTERNLM = '⟦<|action_start|>⟧⟦<|plugin|>⟧\n{"name": "@NAME", "parameters": @ARGS}⟦<|action_end|>⟧'
+_FUNCTIONARY_2 = "⟦<|from|>⟧assistant\n⟦<|recipient|>⟧"
+
+
+def spread(template: str) -> Callable[[Sequence[Call]], str]:
+    """A list with each call on a line of its own."""
+    return around("[\n    ", each(template, ",\n    "), "\n]")
+
+
 FAMILIES: dict[str, Family] = {
     "hermes": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
     "qwen3_coder_xml": Family(
@@ -243,7 +253,8 @@ FAMILIES: dict[str, Family] = {
     "deepseek_v3": Family(_deepseek(_DEEPSEEK_FENCED, "\n")),
     "deepseek_v31": Family(_deepseek(_DEEPSEEK_PLAIN)),
     "kimi_k2": Family(around("⟦<|tool_calls_section_begin|>⟧", each(_KIMI), "⟦<|tool_calls_section_end|>⟧")),
-    "glm47": Family(_glm, raw=True),
+    "glm45": Family(_pairs("arg_", "\n", "tool_call"), raw=True),
+    "glm47": Family(_pairs("arg_", "", "tool_call"), raw=True),
     "minimax_m2": Family(
         around(
             "⟦<minimax:tool_call>⟧\n",
@@ -331,6 +342,23 @@ FAMILIES: dict[str, Family] = {
     "lfm2": Family(around("⟦<|tool_call_start|>⟧", _pythonic, "⟦<|tool_call_end|>⟧")),
     "gemma4": Family(_gemma("⟦<|tool_call>⟧", "⟦<tool_call|>⟧", '⟦<|"|>⟧'), raw=True),
     "functiongemma": Family(_gemma("⟦<start_function_call>⟧", "⟦<end_function_call>⟧", "⟦<escape>⟧"), raw=True),
+    "phi4": Family(listed("⟦<|tool_call|>⟧", "⟦<|/tool_call|>⟧")),
+    "phi4_functools": Family(listed("functools")),
+    "functionary_v32": Family(each("@NAME\n@ARGS", ">>>"), prose=lambda text: f"{text}>>>"),
+    "functionary_v31": Family(each("<function=@NAME>@ARGS</function>")),
+    "functionary_v25": Family(each("⟦<|reserved_special_token_249|>⟧@NAME\n@ARGS")),
+    "functionary_v2": Family(
+        each("@NAME\n⟦<|content|>⟧@ARGS", f"\n{_FUNCTIONARY_2}"), prose=lambda text: text + _FUNCTIONARY_2
+    ),
+    "xlam": Family(listed("")),
+    "command": Family(around("⟦<|START_ACTION|>⟧", spread(_COMMAND), "⟦<|END_ACTION|>⟧")),
+    "command_r": Family(around("Action:\n```json\n", spread('{"tool_name": "@NAME", "parameters": @ARGS}'), "\n```")),
+    "internlm": Family(each(_INTERNLM)),
+    "olmo3": Family(around("<function_calls>\n", _olmo, "\n</function_calls>")),
+    "exaone4": Family(each(f'{_OPEN}{{"name": "@NAME", "arguments": @ARGS}}{_CLOSE}', "\n")),
+    "apertus": Family(around("⟦<|tools_prefix|>⟧", _keyed, "⟦<|tools_suffix|>⟧")),
+    "jamba": Family(around("⟦<tool_calls>⟧", spread('{"name": "@NAME", "arguments": @ARGS}'), "⟦</tool_calls>⟧")),
+    "smollm3": Family(each(f'{_OPEN}\n{{"name": "@NAME", "arguments": @ARGS}}\n{_CLOSE}', "\n")),
 }
 
 # As many newlines as the family puts after its reasoning belong to the marker.
@@ -341,7 +369,6 @@ REASONING: dict[str, Callable[[str], str]] = {
     "seed_oss": lambda text: f"⟦<seed:think>⟧{text}⟦</seed:think>⟧",
     "hunyuan": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n⟦<answer>⟧\n",
     "hy_v3": lambda text: f"⟦<think:opensource>⟧{text}⟦</think:opensource>⟧",
-    "ernie45": lambda text: f"⟦<think>⟧\n{text}\n⟦</think>⟧\n\n⟦<response>⟧\n",
     "longcat": lambda text: f"⟦<longcat_think>⟧\n{text}\n⟦</longcat_think>⟧\n",
     "k2_horizon": lambda text: f"⟦<ifm|think_fast>⟧{text}⟦</ifm|think_fast>⟧",
     "minimax_m3": lambda text: f"⟦<mm:think>⟧{text}⟦</mm:think>⟧",
@@ -350,6 +377,9 @@ REASONING: dict[str, Callable[[str], str]] = {
     "harmony": lambda text: (
         f"⟦<|channel|>⟧analysis⟦<|message|>⟧{text}⟦<|end|>⟧⟦<|start|>⟧assistant⟦<|channel|>⟧final⟦<|message|>⟧"
     ),
+    "response": lambda text: f"⟦<think>⟧{text}⟦</think>⟧⟦<response>⟧",
+    "apertus": lambda text: f"⟦<|inner_prefix|>⟧{text}⟦<|inner_suffix|>⟧",
+    "command_response": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_RESPONSE|>⟧",
     "command": lambda text: f"⟦<|START_THINKING|>⟧{text}⟦<|END_THINKING|>⟧⟦<|START_TEXT|>⟧",
 }
 
@@ -388,6 +418,7 @@ def parser(
 
 def tokens_of(family: str, reasoning: str = "none") -> frozenset[str]:
     """Markers that are tokens of the vocabulary."""
-    written = FAMILIES[family].render([("get_weather", {"city": "Paris"})])  # shows all of them
+    call = ("get_weather", {"city": "Paris"})
+    written = FAMILIES[family].render([call, call])  # shows all of them
     written += REASONING[reasoning]("") if reasoning in REASONING else ""
     return frozenset(_TOKEN.findall(written))

@@ -35,6 +35,8 @@ VECTORS = [
     ("llama3", '[get_weather(city="Paris")]', PARIS, None, False),
     ("llama4", 'See [get_weather(city="Paris")]', [], 'See [get_weather(city="Paris")]', False),
     ("lfm2", '<|tool_call_start|>[get_weather("Paris")]<|tool_call_end|>', PARIS, None, True),
+    ("lfm2", """<|tool_call_start|>[get_weather(city='it's "é"', days=3)]<|tool_call_end|>""",
+     [("get_weather", {"city": 'it\'s "é"', "days": 3})], None, True),
     ("mistral", '[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Paris"}}]', PARIS, None, False),
 ]  # fmt: skip
 

@@ -218,7 +218,7 @@ def test_messages_of_muse(text, reasoning, content, as_tokens, size):
     [
         ("hunyuan", "<think>\na\n</think>\n<answer>\nYes.\n</answer>", "a", "Yes."),
         ("hunyuan", "<answer>\nYes.\n</answer>\nMore", None, "Yes.\n</answer>\nMore"),
-        ("ernie45", "<think>\na\n</think>\n\n\n<response>\nYes.\n\n</response>\n", "a", "Yes.\n"),
+        ("response", "<think>\na\n</think>\n\n\n<response>\nYes.\n\n</response>\n", "a", "Yes.\n"),
         ("k2_horizon", "<ifm|think_faster>a</ifm|think_faster>Yes.", "a", "Yes."),
         ("minimax_m3", "</mm:think>Yes.", None, "Yes."),
         (

@@ -1,17 +1,22 @@
-"""The families we know, and how a checkpoint tells which one it is."""
+"""The families we know, by name."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from vivace.chat.dialects import (
+    apertus,
+    command,
     deepseek,
     deepseek_dsml,
+    exaone4,
+    functionary,
     gemma4,
-    glm47,
+    glm,
     granite,
     harmony,
     hermes,
     hunyuan,
+    internlm,
+    jamba,
     k2_horizon,
     kimi_k2,
     lfm2,
@@ -24,13 +29,20 @@ from vivace.chat.dialects import (
     muse,
     nemotron,
     none,
+    olmo3,
+    phi4,
     qwen3_coder_xml,
     seed_oss,
+    smollm3,
     step3,
     think,
     ui_tars,
+    xlam,
 )
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
+from vivace.chat.dialects.choice import Choice, choose
+
+__all__ = ["REASONING_DIALECTS", "TOOL_DIALECTS", "Choice", "choose"]
 
 _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     hermes.DIALECT,
@@ -41,7 +53,8 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     deepseek.V3,
     deepseek.V31,
     kimi_k2.DIALECT,
-    glm47.DIALECT,
+    glm.GLM47,
+    glm.GLM45,
     minimax_m2.DIALECT,
     minimax_m3.DIALECT,
     granite.DIALECT,
@@ -67,49 +80,28 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     hunyuan.PREVIEW,
     muse.TOOLS,
     ui_tars.DIALECT,
+    phi4.DIALECT,
+    phi4.FUNCTOOLS,
+    functionary.V32,
+    functionary.V31,
+    functionary.V25,
+    functionary.V2,
+    xlam.DIALECT,
+    command.DIALECT,
+    command.R,
+    internlm.DIALECT,
+    olmo3.DIALECT,
+    exaone4.DIALECT,
+    apertus.DIALECT,
+    jamba.DIALECT,
+    smollm3.DIALECT,
     none.TOOLS,
 )
 TOOL_DIALECTS: Mapping[str, ToolDialect] = {name: d for d in _TOOL_FAMILIES for name in (d.name, *d.aliases)}
 REASONING_DIALECTS: Mapping[str, ReasoningDialect] = {
-    d.name: d for d in (*think.FAMILIES, harmony.REASONING, muse.REASONING, none.REASONING)
+    d.name: d
+    for d in (
+        *(*think.FAMILIES, functionary.ANSWER_32, functionary.ANSWER_2),
+        *(harmony.REASONING, muse.REASONING, none.REASONING),
+    )
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Names in the two registries, and for each ("tool", "reasoning") why it was chosen."""
-
-    tool: str
-    reasoning: str
-    reasons: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class _Sign:
-    """All of `texts` stand in the chat template: the checkpoint speaks `dialect`."""
-
-    dialect: str
-    texts: tuple[str, ...]
-
-
-# The first sign that fits decides, so the more specific come first.
-_TOOL_SIGNS = (_Sign("qwen3_coder_xml", ("<tool_call>", "<function=", "<parameter=")),)
-_REASONING_SIGNS = (_Sign("think", ("<think>",)), _Sign("think", ("</think>",)))
-
-
-def choose(template: str | None, added_tokens: Collection[str], tool: str = "auto", reasoning: str = "auto") -> Choice:
-    """The dialects of a checkpoint, from its template's text and its added tokens, unless they are given by name."""
-    chosen_tool, tool_reason = _choose(tool, _TOOL_SIGNS, template or "")
-    chosen_reasoning, reasoning_reason = _choose(reasoning, _REASONING_SIGNS, template or "")
-    if reasoning == "auto" and chosen_reasoning == "none" and {"<think>", "</think>"} <= set(added_tokens):
-        chosen_reasoning, reasoning_reason = "think", "<think> and </think> are tokens of the vocabulary"
-    return Choice(chosen_tool, chosen_reasoning, {"tool": tool_reason, "reasoning": reasoning_reason})
-
-
-def _choose(wanted: str, signs: tuple[_Sign, ...], template: str) -> tuple[str, str]:
-    if wanted != "auto":
-        return wanted, "set by the user"
-    for sign in signs:
-        if all(text in template for text in sign.texts):
-            return sign.dialect, f"the chat template contains {' and '.join(sign.texts)}"
-    return "none", "neither chat template nor added tokens show a known form"

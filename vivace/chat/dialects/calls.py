@@ -133,7 +133,9 @@ class CallParser:
     def _is_closer(self, partial: list[Lexeme]) -> bool:
         """Whether the output was cut within a closer: `</p` and longer."""
         texts = [m for m in self._closers if isinstance(m, str)]
-        return bool(partial) and len(partial[0].text) > 2 and any(t.startswith(partial[0].text) for t in texts)
+        if not partial or partial[0].marker:
+            return False
+        return len(partial[0].text) > 2 and any(t.startswith(partial[0].text) for t in texts)
 
     def _take_all(self, lexemes: Sequence[Lexeme]) -> None:
         self._todo.extend(lexemes)

@@ -1,4 +1,4 @@
-"""Calls as JSON: `{"name": "f", "arguments": {…}}`, alone, several in a row, or in a list.
+"""Calls as JSON: `{"name": "f", "arguments": {…}}` or `{"f": {…}}`, alone, several in a row, or in a list.
 
 Other names for the keys are understood (`parameters`, `tool_name`, …), and the nesting of OpenAI's API. Arguments that
 come before the name wait for it.
@@ -23,29 +23,46 @@ _ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"
 class JsonCalls:
     """
     Attributes:
-        name, arguments: the keys as the family writes them; `call_id`: the key of an id that is kept.
-        listed: the family writes a list.
+        name, arguments: the keys as the family writes them; without `name` the name itself is the key.
+        call_id: the key of an id that is kept; `index`: of a number, as text, that the family writes before the name.
+        before: texts and markers before the call, or before the list; they may be missing.
+        listed: the family writes a list; `spread`: with each call on a line of its own.
         late: a call is certain only with its arguments: where no opener shows that a call was meant.
     """
 
     name: str = "name"
     arguments: str = "arguments"
     call_id: str = ""
+    index: str = ""
+    before: tuple[str, ...] = ()
     listed: bool = False
+    spread: bool = False
     late: bool = False
-    markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
 
     @property
+    def markers(self) -> tuple[Marker, ...]:
+        return tuple(part for part in self.before if part.strip())
+
+    @property
     def brackets(self) -> tuple[str, str]:
-        return ("[", "]") if self.listed else ("", "")
+        if not self.listed:
+            return "", ""
+        begin, end = ("[\n    ", "\n]") if self.spread else ("[", "]")
+        return "".join(self.before) + begin, end
 
     @property
     def separator(self) -> str:
-        return ", " if self.listed else ""
+        if not self.listed:
+            return ""
+        return ",\n    " if self.spread else ", "
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
+        for marker in self.markers:
+            yield from scan.space()
+            yield from scan.marker(marker)
+        yield from scan.space()
         listed = yield from scan.literal("[")
         more = True
         while more:
@@ -90,8 +107,17 @@ class JsonCalls:
         schema = tool.parameters if exact else {"type": "object"}
         if self.late:
             return writer.json(self._schema(tool, schema), tool.parameters)
-        head = f'{{"{self.name}": {json.dumps(tool.name, ensure_ascii=False)}, "{self.arguments}": '
-        return f"{writer.text(head)} {writer.json(schema, tool.parameters)} {writer.text('}')}"
+        parts = [writer.text("".join(self.before))] if self.before and not self.listed else []
+        parts += self._head_rules(writer, json.dumps(tool.name, ensure_ascii=False))
+        return " ".join([*parts, writer.json(schema, tool.parameters), writer.text("}")])
+
+    def _head_rules(self, writer: RuleWriter, name: str) -> list[str]:
+        if not self.name:
+            return [writer.text(f"{{{name}: ")]
+        member = f'"{self.name}": {name}, "{self.arguments}": '
+        if not self.index:
+            return [writer.text("{" + member)]
+        return [writer.text(f'{{"{self.index}": "'), "/[0-9]{1,4}/", writer.text(f'", {member}')]
 
     def _schema(self, tool: Tool, parameters: JSON) -> JSON:
         """Of the whole call: where it is an alternative to other JSON, both must be of the same lexemes."""
@@ -146,7 +172,10 @@ class _Call:
         yield from scan.literal(":")
         yield from scan.space()
         char = yield from scan.char()
-        if key == "function" and char == "{":
+        if not self.form.name and key in scan.tools:
+            self.name, self.begun = key, False
+            yield from self._arguments()
+        elif key == "function" and char == "{":
             yield from self._object()
         elif key in _NAMES and char in ("'", '"') and not self.name:
             self.name = yield from self._string()

@@ -34,9 +34,10 @@ class JsonScanner:
         repaired: the JSON was mended.
     """
 
-    def __init__(self, literal: bool = False) -> None:
-        """`literal`: a Python literal, or Gemma's form, is as it should be."""
-        self._is_literal = literal
+    def __init__(self, literal: bool = False, enclosed: bool = False) -> None:
+        """`literal`: a Python literal, or Gemma's form, is as it should be. `enclosed`: a comma or a bracket follows,
+        which tells the quote that ends the value from one within."""
+        self._is_literal, self._is_enclosed = literal, enclosed
         self.done = False
         self.repaired: str | None = None
         self._stack: list[str] = []
@@ -271,7 +272,7 @@ class JsonScanner:
             self._mend()
         if not is_key:
             self._write('"')
-        looks_ahead = not is_key and bool(self._stack)
+        looks_ahead = not is_key and (self._is_enclosed or bool(self._stack))
         self._string = JsonString(mark, looks_ahead, self._is_literal, raw)
         self._is_key, self._state, self._held = is_key, "string", []
 

@@ -89,7 +89,7 @@ class PythonicCalls:
         yield from scan.space()
         scan.arguments(f'{", " if given else "{"}"{quote(key)}": ')
         given.append(key)
-        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True))
+        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True, enclosed=True))
         yield from scan.space()
         yield from scan.literal(",")
         return True

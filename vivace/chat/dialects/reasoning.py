@@ -27,7 +27,8 @@ class MarkedReasoning:
     Attributes:
         label: text that belongs to the opener, though it is not part of its token.
         others: opener and closer of the family's other kinds of blocks.
-        content: markers around the answer.
+        content: markers around the answer; `preface`: text that stands before the first of them.
+        answer_open: see `ReasoningDialect`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class MarkedReasoning:
     label: str = ""
     content: tuple[str, str] = ("", "")
     others: tuple[tuple[str, str], ...] = ()
+    preface: str = ""
     resume: str = ""
     answer_open: str = ""
 
@@ -78,6 +80,7 @@ class MarkedParser:
         self._label = dialect.label
         self._unread = ""  # of the label, still to come
         self._content_open, self._content_close = (m or None for m in dialect.content)
+        self._preface = dialect.preface
         self._wrapped = False  # the answer began with its marker
         self._tail = ""  # of the answer, held back: a newline, the marker that ends it, white space
         self._over = False  # that marker has come
@@ -161,7 +164,7 @@ class MarkedParser:
             self._begun, self._strip, self._space = True, _SEPARATOR_NEWLINES, ""  # of a block that was left out
         elif lexeme.marker and self._is_wrapper(lexeme):
             self._space = ""
-        elif self._may_begin and lexeme.text.isspace() and len(self._space) < UNDECIDED_LIMIT:
+        elif self._may_begin and self._may_precede(lexeme.text) and len(self._space) < UNDECIDED_LIMIT:
             self._space += self._without_separator(lexeme.text)
         else:
             self._begun, self._fresh = True, self._fresh and lexeme.text.isspace()
@@ -180,11 +183,15 @@ class MarkedParser:
         if lexeme.marker == self._content_open and self._fresh:
             self._wrapped, self._fresh, self._begun, self._strip = True, False, True, 1
             return True
-        if lexeme.marker == self._content_close and self._wrapped and not self._over:
+        if lexeme.marker == self._content_close and (self._wrapped or lexeme.token) and not self._over:
             self._over = True
             self._tail = "" if lexeme.token else self._tail + lexeme.text
             return True
         return False
+
+    def _may_precede(self, text: str) -> bool:
+        """Only white space, or the beginning of the preface, so far."""
+        return text.isspace() or self._preface.startswith((self._space + text).strip())
 
     def _say(self, lexeme: Lexeme, tools: ToolParser) -> None:
         """Part of the answer. Within markers, the newline before the closer and what follows it may not be content."""
