@@ -34,7 +34,7 @@ void check_matmul(const Kernels& kernels, Random& random) {
   for (int64_t p = 0; p < count; p++) {
     int64_t n = random.between(0, 90);
     Type bias_type = random.type();
-    matrices.push_back(Matrix::random(random, format, n, k));
+    matrices.push_back(Matrix::random(kernels, random, format, n, k));
     biases.push_back(Array::normal(bias_type, n, random));
     adds.push_back(Array::normal(out_type, m * n, random));
     outs.emplace_back(out_type, m * n, random);

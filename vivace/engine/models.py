@@ -5,7 +5,7 @@ test_models.py, test_seams.py and cache/ in tests/engine). Full and sliding-wind
 kinds stay mlx-lm's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt
 
 from vivace.engine.cache.slab import SLACK, Slab
 from vivace.engine.native.blocks import fuse
-from vivace.engine.native.layers import KEEPS_DTYPE, knows
+from vivace.engine.native.layers import KEEPS_DTYPE, PackedLayer, knows
 from vivace.engine.seams import STOCK, Means, install_seams, on_cpu
 from vivace.engine.sizing import CacheCost, dequantizes
 
@@ -154,21 +154,34 @@ def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
 
 
 def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
-    """Evaluate the parameters in groups; their bytes."""
+    """Read the parameters, a part at a time, and lay out those that the kernels want otherwise; their bytes."""
+    total = _nbytes(model)
+    done = packed = 0
+    for layer in {id(m): m for _, m in model.named_modules() if isinstance(m, PackedLayer)}.values():
+        done += _nbytes(layer)
+        packed += layer.pack()
+        report(done / total)
     arrays = [array for _, array in tree_flatten(model.parameters())]
-    total: int = sum(array.nbytes for array in arrays)
+    for group in _groups(arrays):
+        mx.eval(group)
+        done += sum(array.nbytes for array in group)
+        report(min(1.0, done / max(total, 1)))
+    return packed + sum(array.nbytes for array in arrays)
+
+
+def _groups(arrays: list[mx.array]) -> Iterator[list[mx.array]]:
+    """All of them, LOAD_GROUP bytes at a time."""
     group: list[mx.array] = []
-    done = pending = 0
     for array in arrays:
         group.append(array)
-        pending += array.nbytes
-        if pending >= LOAD_GROUP:
-            mx.eval(group)
-            done, pending, group = done + pending, 0, []
-            report(done / max(total, 1))
-    mx.eval(group)
-    report(1.0)
-    return total
+        if sum(member.nbytes for member in group) >= LOAD_GROUP:
+            yield group
+            group = []
+    yield group
+
+
+def _nbytes(module: nn.Module) -> int:
+    return sum(array.nbytes for _, array in tree_flatten(module.parameters()))
 
 
 def _name_of(model: nn.Module) -> str:

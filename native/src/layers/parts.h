@@ -5,16 +5,17 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "ops/packed.h"
 #include "ops/primitive.h"
 
 namespace vivace {
 
-// A dense or quantized matrix [n, k] with an optional bias [n]. Its arrays are evaluated and contiguous.
+// A dense or packed matrix [n, k] with an optional bias [n]. Its arrays are evaluated and contiguous.
 class Linear {
  public:
-  // bits 0: dense. Throws std::invalid_argument for shapes or types that do not fit together.
-  Linear(const mx::array& weight, const std::optional<mx::array>& scales, const std::optional<mx::array>& biases,
-         const std::optional<mx::array>& bias, int group_size, int bits, const std::string& mode);
+  // Throws std::invalid_argument for shapes or types that do not fit together.
+  Linear(const mx::array& weight, const std::optional<mx::array>& bias);
+  Linear(SharedPacked weight, const std::optional<mx::array>& bias);
 
   int64_t n() const { return weight_.n; }
   int64_t k() const { return weight_.k; }
@@ -22,7 +23,10 @@ class Linear {
   Product into(void* out, const void* add = nullptr) const;
 
  private:
+  void set_bias(const std::optional<mx::array>& bias);
+
   std::vector<mx::array> arrays_;
+  SharedPacked packed_;
   Weight weight_;
   const void* bias_ = nullptr;
   Type bias_type_ = Type::f32;
@@ -77,9 +81,6 @@ template <class Layer>
 struct Held {
   std::shared_ptr<const Layer> layer;
 };
-
-// An evaluated array whose elements lie in order.
-mx::array settled(const mx::array& array);
 
 // Runs one matmul of x [m, k] with several matrices.
 void multiply(const void* x, Type type, int64_t m, int64_t k, std::initializer_list<Product> products, Type out_type,
