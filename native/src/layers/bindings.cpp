@@ -9,7 +9,7 @@ void bind_parts(nb::module_& module) {
   using Array = std::optional<mx::array>;
   nb::class_<Linear>(module, "Linear", "A matrix [n, k], an array or Packed, with an optional bias [n].")
       .def(nb::init<const mx::array&, const Array&>(), "weight"_a, "bias"_a.none() = nb::none())
-      .def("__init__", [](Linear* self, const HeldPacked& weight, const Array& bias) { new (self) Linear(weight.packed, bias); },
+      .def("__init__", [](Linear* self, const Held<Packed>& weight, const Array& bias) { new (self) Linear(weight.thing, bias); },
            "weight"_a, "bias"_a.none() = nb::none());
   nb::class_<RmsNorm>(module, "RmsNorm", "RMSNorm with weight [dim] + offset.")
       .def(nb::init<const mx::array&, float, float>(), "weight"_a, "eps"_a, "offset"_a = 0.0f);

@@ -75,13 +75,6 @@ void activate(Activation kind, const float* gate, int64_t gate_stride, const flo
 // "swiglu" or "geglu" (with the tanh approximation). Throws std::invalid_argument for others.
 Activation activation_of(const std::string& name);
 
-// What Python holds of a layer. A node of the graph holds the layer itself: it is let go of on the stream's thread, which
-// must not wait for Python's lock, nor ask for it when Python is gone. So no part may be shared with a Python object.
-template <class Layer>
-struct Held {
-  std::shared_ptr<const Layer> layer;
-};
-
 // Runs one matmul of x [m, k] with several matrices.
 void multiply(const void* x, Type type, int64_t m, int64_t k, std::initializer_list<Product> products, Type out_type,
               bool exact);

@@ -129,10 +129,10 @@ mx::array gather_mm(const mx::array& x, const mx::array& w, const mx::array& ind
   return gathered(x, experts_of(w), indices, true, bias, w, where);
 }
 
-mx::array gather_qmm(const mx::array& x, const HeldPacked& w, const mx::array& indices, bool exact,
+mx::array gather_qmm(const mx::array& x, const Held<Packed>& w, const mx::array& indices, bool exact,
                      const std::optional<mx::array>& bias, mx::StreamOrDevice where) {
-  require(w.packed->many(), "w must be [E, N, K]");
-  return gathered(x, experts_of(w.packed), indices, exact, bias, {}, where);
+  require(w.thing->many(), "w must be [E, N, K]");
+  return gathered(x, experts_of(w.thing), indices, exact, bias, {}, where);
 }
 
 // Inputs: indices [...], then the weight [N, K] if it is not packed.
@@ -180,9 +180,9 @@ mx::array embed(const mx::array& indices, const mx::array& w, const std::optiona
   return embedded({as_int32(indices, where), w}, nullptr, w.shape(1), dtype.value_or(w.dtype()), scale, where);
 }
 
-mx::array embed_packed(const mx::array& indices, const HeldPacked& w, const std::optional<mx::Dtype>& dtype, float scale,
+mx::array embed_packed(const mx::array& indices, const Held<Packed>& w, const std::optional<mx::Dtype>& dtype, float scale,
                        mx::StreamOrDevice where) {
-  const SharedPacked& packed = w.packed;
+  const SharedPacked& packed = w.thing;
   require(!packed->many(), "weight must have two axes");
   return embedded({as_int32(indices, where)}, packed, packed->weight().k, dtype.value_or(packed->dtype()), scale, where);
 }

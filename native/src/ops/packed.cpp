@@ -71,25 +71,25 @@ mx::Dtype Packed::dtype() const { return weight_.format == Format::mxfp4 ? mx::b
 
 void bind_packed(nb::module_& module) {
   using namespace nb::literals;
-  nb::class_<HeldPacked>(module, "Packed",
+  nb::class_<Held<Packed>>(module, "Packed",
                          "A quantized weight [n, k] as mx.quantize gives it, or several [count, n, k], laid out for the "
                          "kernels.\n\nThe arrays are not needed afterwards: what is kept has their size.")
       .def("__init__",
-           [](HeldPacked* self, const mx::array& w, const mx::array& scales, const std::optional<mx::array>& biases,
+           [](Held<Packed>* self, const mx::array& w, const mx::array& scales, const std::optional<mx::array>& biases,
               int group_size, int bits, const std::string& mode) {
              SharedPacked packed;
              {
                nb::gil_scoped_release released;
                packed = std::make_shared<const Packed>(w, scales, biases, group_size, bits, mode);
              }
-             new (self) HeldPacked{std::move(packed)};
+             new (self) Held<Packed>{std::move(packed)};
            },
            "w"_a, "scales"_a, "biases"_a.none() = nb::none(), nb::kw_only(), "group_size"_a = 64, "bits"_a = 4,
            "mode"_a = "affine")
-      .def_prop_ro("n", [](const HeldPacked& self) { return self.packed->weight().n; })
-      .def_prop_ro("k", [](const HeldPacked& self) { return self.packed->weight().k; })
-      .def_prop_ro("nbytes", [](const HeldPacked& self) { return self.packed->bytes(); })
-      .def("__deepcopy__", [](const HeldPacked& self, nb::dict) { return self; });
+      .def_prop_ro("n", [](const Held<Packed>& self) { return self.thing->weight().n; })
+      .def_prop_ro("k", [](const Held<Packed>& self) { return self.thing->weight().k; })
+      .def_prop_ro("nbytes", [](const Held<Packed>& self) { return self.thing->bytes(); })
+      .def("__deepcopy__", [](const Held<Packed>& self, nb::dict) { return self; });
 }
 
 }  // namespace vivace

@@ -10,7 +10,7 @@
 namespace vivace {
 
 // A quantized weight [n, k], or `count` of one shape, in panels (kernels/panels.h). It never changes. The arrays that it
-// is made of are needed no more. Nodes of the graph share it, so no Python object may be part of it (see layers/parts.h).
+// is made of are needed no more.
 class Packed {
  public:
   // w [n, k * bits / 32] uint32 or [count, …], scales and biases [.., n, k / group] of one float dtype ("affine", with 2, 3,
@@ -34,11 +34,6 @@ class Packed {
 };
 
 using SharedPacked = std::shared_ptr<const Packed>;
-
-// What Python holds of it.
-struct HeldPacked {
-  SharedPacked packed;
-};
 
 // An evaluated array whose elements lie in order.
 mx::array settled(const mx::array& array);

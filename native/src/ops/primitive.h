@@ -1,6 +1,7 @@
 // How a kernel becomes a node of MLX's graph.
 #pragma once
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -55,6 +56,14 @@ class OpOf : public Op {
   bool is_equivalent(const mx::Primitive& other) const override {
     return static_cast<const Self&>(*this).key() == static_cast<const Self&>(other).key();
   }
+};
+
+// What Python holds of something that nodes of the graph use, such as a layer. A node holds the thing itself: it is let go
+// of on the stream's thread, which must not wait for Python's lock, nor ask for it when Python is gone. So no part of it may
+// be shared with a Python object.
+template <class Thing>
+struct Held {
+  std::shared_ptr<const Thing> thing;
 };
 
 // Throws std::invalid_argument for any but float32, float16 and bfloat16; `what` names the array.

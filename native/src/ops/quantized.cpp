@@ -44,9 +44,9 @@ struct QuantizedMatmul : OpOf<QuantizedMatmul> {
   }
 };
 
-mx::array quantized_matmul(const mx::array& x, const HeldPacked& held, bool exact, const std::optional<mx::array>& bias,
+mx::array quantized_matmul(const mx::array& x, const Held<Packed>& held, bool exact, const std::optional<mx::array>& bias,
                            const std::optional<mx::array>& add, mx::StreamOrDevice where) {
-  const Packed& w = *held.packed;
+  const Packed& w = *held.thing;
   require(!w.many(), "w must be one matrix");
   require(x.ndim() > 0 && x.shape(-1) == w.weight().k, "the last axis of x must be k");
   type_of(x, "x");
@@ -61,7 +61,7 @@ mx::array quantized_matmul(const mx::array& x, const HeldPacked& held, bool exac
     require(add->shape() == shape && add->dtype() == x.dtype(), "add must have the shape and dtype of the result");
     inputs.push_back(*add);
   }
-  auto op = std::make_shared<QuantizedMatmul>(stream_of(where), held.packed, exact, bias.has_value(), add.has_value());
+  auto op = std::make_shared<QuantizedMatmul>(stream_of(where), held.thing, exact, bias.has_value(), add.has_value());
   return mx::array(shape, x.dtype(), op, inputs);
 }
 
