@@ -166,7 +166,7 @@ def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
         mx.eval(group)
         done += sum(array.nbytes for array in group)
         report(min(1.0, done / max(total, 1)))
-    return packed + sum(array.nbytes for array in arrays)
+    return packed + _nbytes(model)
 
 
 def _groups(arrays: list[mx.array]) -> Iterator[list[mx.array]]:
@@ -181,7 +181,8 @@ def _groups(arrays: list[mx.array]) -> Iterator[list[mx.array]]:
 
 
 def _nbytes(module: nn.Module) -> int:
-    return sum(array.nbytes for _, array in tree_flatten(module.parameters()))
+    nbytes: int = sum(array.nbytes for _, array in tree_flatten(module.parameters()))
+    return nbytes
 
 
 def _name_of(model: nn.Module) -> str:
