@@ -37,16 +37,17 @@ void fill_quantized(Matrix& m, Random& random, int64_t rows) {
 
 }  // namespace
 
-Format any_format(Random& random) { return static_cast<Format>(random.between(0, 2)); }
-
-int64_t any_columns(Random& random, Format format, int64_t most) {
-  return format == Format::dense ? random.between(1, most) : 128 * random.between(1, std::max<int64_t>(1, most / 128));
+Shape any_shape(Random& random, int64_t most) {
+  Format format = static_cast<Format>(random.between(0, 2));
+  if (format == Format::dense) return {format, 0, 0, random.between(1, most)};
+  bool affine = format == Format::affine;
+  int32_t group = affine ? random.any({32, 64, 128}) : 32;
+  return {format, affine ? random.any({2, 3, 4, 5, 6, 8}) : 4, group, group * random.between(1, most / group)};
 }
 
-Matrix Matrix::random(const Kernels& kernels, Random& random, Format format, int64_t n, int64_t k, int64_t count) {
+Matrix Matrix::random(const Kernels& kernels, Random& random, const Shape& shape, int64_t n, int64_t count) {
+  const auto [format, bits, group, k] = shape;
   int64_t rows = n * count;
-  int32_t bits = format == Format::mxfp4 ? 4 : random.any({2, 3, 4, 5, 6, 8});
-  int32_t group = format == Format::mxfp4 ? 32 : random.any({32, 64, 128});
   Type type = random.type();
   int64_t groups = format == Format::affine ? rows * k / group : 0;
   Matrix m{{},

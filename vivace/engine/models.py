@@ -28,7 +28,17 @@ LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress
 
 
 # What mlx-lm raises where a checkpoint does not fit its model, and MLX where it does not fit the memory.
-FAULTS = (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, ArithmeticError)
+FAULTS = (
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class LoadError(Exception):
@@ -68,9 +78,13 @@ def load(path: Path, dtype: str, report: Callable[[float], None], means: Means =
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
     """
     try:
-        model, _ = mlx_utils.load_model(path, lazy=True)
+        return _load(path, dtype, report, means)
     except FAULTS as error:
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _load(path: Path, dtype: str, report: Callable[[float], None], means: Means) -> LoadedModel:
+    model, _ = mlx_utils.load_model(path, lazy=True)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     kernels = replace(means.kernels, dtype=target) if means.kernels and target else None
@@ -155,28 +169,32 @@ def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
 
 def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
     """Read the parameters, a part at a time, and lay out those that the kernels want otherwise; their bytes."""
-    total = _nbytes(model)
-    done = packed = 0
-    for layer in {id(m): m for _, m in model.named_modules() if isinstance(m, PackedLayer)}.values():
-        done += _nbytes(layer)
+    layers = {id(m): m for _, m in reversed(model.named_modules()) if isinstance(m, PackedLayer)}.values()
+    total, done, packed = _nbytes(model), 0, 0
+    for layer in layers:
+        before = _nbytes(layer)
         packed += layer.pack()
-        report(done / total)
+        done += before - _nbytes(layer)
+        report(done / max(total, 1))
     arrays = [array for _, array in tree_flatten(model.parameters())]
     for group in _groups(arrays):
         mx.eval(group)
         done += sum(array.nbytes for array in group)
         report(min(1.0, done / max(total, 1)))
+    report(1.0)
     return packed + _nbytes(model)
 
 
 def _groups(arrays: list[mx.array]) -> Iterator[list[mx.array]]:
     """All of them, LOAD_GROUP bytes at a time."""
     group: list[mx.array] = []
+    nbytes = 0
     for array in arrays:
         group.append(array)
-        if sum(member.nbytes for member in group) >= LOAD_GROUP:
+        nbytes += array.nbytes
+        if nbytes >= LOAD_GROUP:
             yield group
-            group = []
+            group, nbytes = [], 0
     yield group
 
 

@@ -156,7 +156,9 @@ def _exchange_layers(model: nn.Module, means: Means) -> None:
     made: dict[int, nn.Module] = {}  # a layer that stands in several places stays one
 
     def exchanged(layer: nn.Module) -> nn.Module:
-        return made.setdefault(id(layer), exchange(layer))
+        if id(layer) not in made:
+            made[id(layer)] = exchange(layer)
+        return made[id(layer)]
 
     def exchange(layer: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Conv1d) and _is_plain_depthwise(layer):

@@ -49,7 +49,6 @@ void round_row(const T* x, const Activations& a, int8_t* codes, float* scale, fl
   int block = a.kind.block;
   for (int64_t b = 0; b < a.width / block; b++)
     round_block(x + b * block, a.k - b * block, block, codes + b * block, scale + b, sum + b);
-  for (int64_t b = a.width / block; b < a.blocks; b++) scale[b] = sum[b] = 0;
 }
 
 template <class T>
@@ -129,7 +128,7 @@ Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, bool apart) {
   Activations a{};
   a.m = rows.m, a.k = rows.k, a.kind = kind;
   a.width = round_up(rows.k, kChunk);
-  a.blocks = round_up(a.width / kind.block, 16);
+  a.blocks = a.width / kind.block;
   if (apart) a.height = kind.few ? 0 : 1;
   else if (rows.m > kind.few) a.height = rows.m <= kTallest ? rows.m : ceil_div(rows.m, ceil_div(rows.m, kStrip));
   Target to{};

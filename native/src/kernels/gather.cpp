@@ -1,5 +1,5 @@
-// Products of a mixture of experts. All pairs of an expert are multiplied together, so that its weights are read, and
-// unpacked, once for all of them.
+// Products of a mixture of experts. All pairs of an expert are multiplied together, so that its weights are read once for
+// all of them.
 #include "kernels/quantized.h"
 
 namespace vivace {

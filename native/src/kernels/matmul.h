@@ -40,7 +40,7 @@ struct MatmulArgs {
   int64_t m, stride;  // rows of x, `stride` elements apart
   const Product* products;
   int32_t count;
-  bool exact;  // float32 activations throughout; else quantized weights meet activations rounded to int8 per 64
+  bool exact;  // float32 activations throughout; else quantized weights meet activations rounded to int8 per 64 or 32
   Type type, out_type;  // of x; of out and add
 };
 

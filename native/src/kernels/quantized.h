@@ -36,19 +36,19 @@ struct Rows {
 struct Kind {
   bool exact;     // float32, else int8 with a scale for each `block`
   int32_t block;  // int8: 32 or 64
-  int32_t few;    // more rows than that become strips
+  int32_t few;    // more rows than that become strips; 0 for quantized weights
 
   bool operator==(const Kind& other) const { return exact == other.exact && block == other.block && few == other.few; }
 };
 Kind kind_of(const Weight& weight, bool exact);
 
-// Rows of x. Few lie one after another; many are cut into strips of `height` rows (the last may have fewer) in which
-// the same elements of all rows lie together.
+// Rows of x, cut into strips of `height` rows (the last may have fewer) in which the same elements of all rows lie
+// together; for dense weights few rows lie one after another.
 struct Activations {
   int64_t m, k, width;    // width: k rounded up to chunks, zeros beyond k
   int64_t height;         // 0: row after row
   Kind kind;
-  int64_t blocks;         // scales of a row, a multiple of 16
+  int64_t blocks;         // scales of a row
   const float* values;    // exact: [m, width] or strips [width, rows]
   const int8_t* codes;    // else: [m, width] or strips [width / 4, rows, 4]
   const float* scale;     // [m, blocks] or strips [blocks, rows]; NaN where x is not finite

@@ -59,6 +59,9 @@ Packed::Packed(const mx::array& w, const mx::array& scales, const std::optional<
       count_(w.ndim() == 3 ? w.shape(0) : 1),
       many_(w.ndim() == 3),
       bytes_(static_cast<size_t>(count_ * packed_bytes(weight_))) {
+  std::vector<mx::array> parts{w, scales};
+  if (biases) parts.push_back(*biases);
+  mx::eval(parts);  // read from the disk together
   mx::array words = settled(w), scale = settled(scales);
   std::optional<mx::array> bias = biases ? std::optional(settled(*biases)) : std::nullopt;
   std::shared_ptr<void> memory = lasting_memory(bytes_);
@@ -73,7 +76,7 @@ void bind_packed(nb::module_& module) {
   using namespace nb::literals;
   nb::class_<Held<Packed>>(module, "Packed",
                          "A quantized weight [n, k] as mx.quantize gives it, or several [count, n, k], laid out for the "
-                         "kernels.\n\nThe arrays are not needed afterwards: what is kept has their size.")
+                         "kernels.\n\nThe arrays are not needed afterwards: what is kept has their size, with n rounded up to a multiple of 32.")
       .def("__init__",
            [](Held<Packed>* self, const mx::array& w, const mx::array& scales, const std::optional<mx::array>& biases,
               int group_size, int bits, const std::string& mode) {

@@ -19,7 +19,7 @@ namespace mx = mlx::core;
 
 // A node whose outputs are computed by one function on the stream's thread. Subclasses say in `prepare` what that is:
 // it runs when MLX walks the graph, allocates the outputs (`allocate`, `reuse`) and returns the work, which must hold
-// pointers and numbers only. MLX keeps inputs and outputs alive until the work is done.
+// pointers, numbers and what `Held` is for. MLX keeps inputs and outputs alive until the work is done.
 class Op : public mx::Primitive {
  public:
   using Work = std::function<void()>;
@@ -59,8 +59,8 @@ class OpOf : public Op {
 };
 
 // What Python holds of something that nodes of the graph use, such as a layer. A node holds the thing itself: it is let go
-// of on the stream's thread, which must not wait for Python's lock, nor ask for it when Python is gone. So no part of it may
-// be shared with a Python object.
+// of on the stream's thread, which must not wait for Python's lock, nor ask for it when Python is gone. So nothing in it may
+// be a Python object.
 template <class Thing>
 struct Held {
   std::shared_ptr<const Thing> thing;

@@ -34,8 +34,7 @@ inline void pause() {
 }
 
 // What is left of a thread's share is generation (24 bits), first item (20) and end (20) in one word: whoever takes an
-// item from it knows that the body it read belongs to that generation, since a generation ends only when all its items
-// are done.
+// item from it may read the body afterwards, since a generation ends only when all its items are done.
 constexpr uint64_t share_of(uint64_t generation, uint64_t first, uint64_t end) { return generation << 40 | first << 20 | end; }
 constexpr uint64_t generation_of(uint64_t share) { return share >> 40; }
 constexpr uint64_t first_of(uint64_t share) { return share >> 20 & 0xFFFFF; }
@@ -207,7 +206,7 @@ class Pool {
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<int> size_{1};
   std::vector<std::thread> threads_;  // the caller is one more
-  void (*body_)(void*, int64_t) = nullptr;
+  alignas(64) void (*body_)(void*, int64_t) = nullptr;  // apart from what threads look at while they wait
   void* context_ = nullptr;
   int64_t offset_ = 0;
   std::atomic<bool> failed_{false};

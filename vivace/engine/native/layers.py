@@ -1,7 +1,8 @@
 """Layers of mlx and mlx-lm, computed by our CPU kernels.
 
-Each class here stands for one of theirs, has the same parameters under the same names and is called the same way.
-Weights stay as the checkpoint has them (quantized, or in half precision); activations are float32.
+Each class here stands for one of theirs, is called the same way and has the same parameters under the same names, but
+for quantized weights once they are packed. Weights stay as precise as the checkpoint has them (quantized, or in half
+precision); activations are float32.
 """
 
 from collections.abc import Callable
