@@ -31,7 +31,7 @@ from vivace.protocol import Cancel, Finished, FromEngine, Generate, Grammar, Sam
 
 NEVER = 10**9
 MAX_TOKENS = 400
-CYCLES = 24  # forced runs in one output of `--runs`
+CYCLES = 12  # forced runs in one output of `--runs`
 
 _KEYS = {
     "the_identifier_of_the_configuration_entry": {"type": "integer", "minimum": 0, "maximum": 999},
@@ -183,7 +183,8 @@ def main() -> None:
     else:
         rows = [measure_call(engines, chat, streams, options.repeat) for streams in options.streams]
     name = "jump_forward_runs" if options.runs else "jump_forward"
-    report(name, rows, command=f"python -m benchmarks.jump_forward {' '.join(sys.argv[1:])}".strip())
+    command = f"python -m benchmarks.jump_forward {' '.join(sys.argv[1:])}".strip()
+    report(name, rows, command=command, facts={"device": device.name})
 
 
 if __name__ == "__main__":
