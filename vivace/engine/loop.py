@@ -10,6 +10,7 @@ from time import monotonic
 
 from vivace.engine.admission import Limits, refusal
 from vivace.engine.decode import Decoder
+from vivace.engine.device import give_back
 from vivace.engine.matcher import GrammarCompiler, GrammarError, Matcher
 from vivace.engine.penalties import Penalties, wants_penalties
 from vivace.engine.prefill import Prefiller
@@ -21,6 +22,7 @@ from vivace.protocol import Cancel, Drain, FromEngine, Generate
 
 log = logging.getLogger("vivace.engine")
 Emit = Callable[[Seq[FromEngine]], None]
+IDLE_S = 2.0  # without work, after which memory kept for reuse is given back
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,19 @@ class Loop:
 
     def _take_inbox(self, block: bool) -> None:
         try:
+            if block:
+                self._handle(self._wait())
             while True:
-                self._handle(self._inbox.get(block))
-                block = False
+                self._handle(self._inbox.get(block=False))
         except queue.Empty:
             return
+
+    def _wait(self) -> Inbox:
+        try:
+            return self._inbox.get(timeout=IDLE_S)
+        except queue.Empty:
+            give_back()
+            return self._inbox.get()
 
     def _handle(self, message: Inbox) -> None:
         match message:
