@@ -132,9 +132,12 @@ def _through_the_server(path: Path, options: argparse.Namespace) -> Iterator[dic
 def _llama_version(python: str) -> str:
     """Of llama-cpp-python there; the program ends if it cannot be used."""
     code = "import gguf, llama_cpp; print(llama_cpp.__version__)"
-    found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    if found.returncode:
-        reason = found.stderr.strip().rsplit("\n", 1)[-1]
+    try:
+        found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        reason = found.stderr.strip().rsplit("\n", 1)[-1] if found.returncode else ""
+    except OSError as error:
+        reason = str(error)
+    if reason:
         sys.exit(f"{python} has no llama.cpp ({reason}). See docs/benchmarks.md, or measure without: --no-llama")
     return found.stdout.strip()
 

@@ -48,12 +48,12 @@ def _measure(n: int, k: int, bits: int, m: int, seconds: float) -> dict[str, Any
     form = {"bits": bits, "group_size": 64}
     parts = [part if part.dtype == mx.uint32 else part.astype(mx.bfloat16) for part in mx.quantize(dense, **form)]
     nbytes = sum(part.nbytes for part in parts)
-    copies = cycle([[mx.array(part) for part in parts] for _ in range(max(1, _COLD_BYTES // nbytes) if m < 64 else 1)])
+    copies = cycle([vivace_cpu.Packed(*parts, **form) for _ in range(max(1, _COLD_BYTES // nbytes) if m < 64 else 1)])
     x = mx.random.normal((m, k))
     mx.eval(x, dense)
     runs: dict[str, Run] = {
-        "int8": lambda: vivace_cpu.quantized_matmul(x, *next(copies), **form),
-        "exact": lambda: vivace_cpu.quantized_matmul(x, *next(copies), exact=True, **form),
+        "int8": lambda: vivace_cpu.quantized_matmul(x, next(copies)),
+        "exact": lambda: vivace_cpu.quantized_matmul(x, next(copies), exact=True),
         "blas_f32": lambda: x @ dense.T,
     }
     best_s = _best(runs, seconds)

@@ -39,6 +39,18 @@ class Grammar(msgspec.Struct, frozen=True, omit_defaults=True):
     after: int | None = None
 
 
+class Thinking(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A limit to reasoning: behind `budget` tokens of it in one output, nothing but `closer` may follow.
+
+    `opener` begins a block of reasoning and `closer` ends it; with `open` the prompt has begun one. Neither counts.
+    """
+
+    budget: int
+    closer: int
+    opener: int | None = None
+    open: bool = False
+
+
 class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
     """The first message to an engine process: what it serves and within which limits."""
 
@@ -62,6 +74,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     sampling: Sampling = Sampling()
     stop_ids: tuple[int, ...] = ()  # tokens that end the output; a grammar ends with one of them
     grammar: Grammar | None = None
+    thinking: Thinking | None = None
     priority: int = 0  # lower is served first
 
 

@@ -81,5 +81,6 @@ void check_gated_delta(const Kernels& kernels, Random& random);
 
 // The pool, without kernels.
 void check_pool();
+void check_memory();
 
 }  // namespace vivace

@@ -23,13 +23,13 @@ double limit_of(Type out_type, const Weight& weight, bool exact) {
 
 void check_gather(const Kernels& kernels, Random& random) {
   int64_t rows = random.between(1, 9), pairs = random.any<int64_t>({0, 1, 2, 8, 33, 90}), experts = random.between(1, 4);
-  Format format = any_format(random);
-  int64_t k = any_columns(random, format, 300), n = random.between(1, 90), stride = k + random.between(0, 5);
+  Shape shape = any_shape(random, 300);
+  int64_t k = shape.k, n = random.between(1, 90), stride = k + random.between(0, 5);
   Type type = random.type(), out_type = random.type(), bias_type = random.type();
   bool exact = random.maybe(), with_bias = random.maybe();
   Array x = Array::normal(type, (rows - 1) * stride + k, random), bias = Array::normal(bias_type, experts * n, random);
   Array out(out_type, pairs * n, random);
-  Matrix matrix = Matrix::random(random, format, n, k, experts);
+  Matrix matrix = Matrix::random(kernels, random, shape, n, experts);
   std::vector<int32_t> expert = some_indices(random, pairs, experts), x_row(pairs);
   for (int32_t& row : x_row) row = static_cast<int32_t>(random.between(0, rows - 1));
   kernels.gather_matmul({x.data(), stride, x_row.data(), expert.data(), pairs, experts, matrix.weight,
@@ -49,9 +49,9 @@ void check_gather(const Kernels& kernels, Random& random) {
 }
 
 void check_embed(const Kernels& kernels, Random& random) {
-  Format format = any_format(random);
-  int64_t n = random.between(0, 20), k = any_columns(random, format, 300), count = random.between(0, 12);
-  Matrix matrix = Matrix::random(random, format, n, k);
+  Shape shape = any_shape(random, 300);
+  int64_t n = random.between(0, 20), k = shape.k, count = random.between(0, 12);
+  Matrix matrix = Matrix::random(kernels, random, shape, n);
   std::vector<int32_t> index = some_indices(random, count, n);
   if (n > 1 && count > 1) index[1] = -2;
   Type out_type = random.type();

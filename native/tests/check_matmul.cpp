@@ -21,9 +21,9 @@ double limit_of(Type out_type, const Weight& weight, bool exact) {
 
 // One to three products of the same rows, as for q, k and v.
 void check_matmul(const Kernels& kernels, Random& random) {
-  int64_t m = random.any<int64_t>({0, 1, 2, 3, 5, 7, 17, 40}), count = random.between(1, 3);
-  Format format = any_format(random);
-  int64_t k = any_columns(random, format, 300), stride = k + random.between(0, 5);
+  int64_t m = random.any<int64_t>({0, 1, 2, 3, 5, 7, 17, 40, 70}), count = random.between(1, 3);
+  Shape shape = any_shape(random, 300);
+  int64_t k = shape.k, stride = k + random.between(0, 5);
   Type type = random.type(), out_type = random.type();
   bool exact = random.maybe();
   Array x = Array::normal(type, m ? (m - 1) * stride + k : 0, random);
@@ -34,7 +34,7 @@ void check_matmul(const Kernels& kernels, Random& random) {
   for (int64_t p = 0; p < count; p++) {
     int64_t n = random.between(0, 90);
     Type bias_type = random.type();
-    matrices.push_back(Matrix::random(random, format, n, k));
+    matrices.push_back(Matrix::random(kernels, random, shape, n));
     biases.push_back(Array::normal(bias_type, n, random));
     adds.push_back(Array::normal(out_type, m * n, random));
     outs.emplace_back(out_type, m * n, random);

@@ -52,6 +52,7 @@ int main(int count, char** words) {
   int rounds = count > 1 ? std::atoi(words[1]) : 30;
   uint64_t seed = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1;
   check_pool();
+  check_memory();
   for (const std::string& name : levels()) {
     set_level(name);
     check_families(rounds, seed);

@@ -37,16 +37,17 @@ void fill_quantized(Matrix& m, Random& random, int64_t rows) {
 
 }  // namespace
 
-Format any_format(Random& random) { return static_cast<Format>(random.between(0, 2)); }
-
-int64_t any_columns(Random& random, Format format, int64_t most) {
-  return format == Format::dense ? random.between(1, most) : 128 * random.between(1, std::max<int64_t>(1, most / 128));
+Shape any_shape(Random& random, int64_t most) {
+  Format format = static_cast<Format>(random.between(0, 2));
+  if (format == Format::dense) return {format, 0, 0, random.between(1, most)};
+  bool affine = format == Format::affine;
+  int32_t group = affine ? random.any({32, 64, 128}) : 32;
+  return {format, affine ? random.any({2, 3, 4, 5, 6, 8}) : 4, group, group * random.between(1, most / group)};
 }
 
-Matrix Matrix::random(Random& random, Format format, int64_t n, int64_t k, int64_t count) {
+Matrix Matrix::random(const Kernels& kernels, Random& random, const Shape& shape, int64_t n, int64_t count) {
+  const auto [format, bits, group, k] = shape;
   int64_t rows = n * count;
-  int32_t bits = format == Format::mxfp4 ? 4 : random.any({2, 3, 4, 5, 6, 8});
-  int32_t group = format == Format::mxfp4 ? 32 : random.any({32, 64, 128});
   Type type = random.type();
   int64_t groups = format == Format::affine ? rows * k / group : 0;
   Matrix m{{},
@@ -54,16 +55,19 @@ Matrix Matrix::random(Random& random, Format format, int64_t n, int64_t k, int64
            Array(type, groups, random),
            Array(type, groups, random),
            {},
+           {},
            std::vector<double>(rows * k),
-           {nullptr, nullptr, nullptr, n, k, format, bits, group, type}};
+           {nullptr, n, k, format, bits, group, type}};
   if (format == Format::dense) {
     for (int64_t i = 0; i < rows * k; i++) m.values[i] = m.dense[i];
     m.weight.data = m.dense.data();
   } else {
     fill_quantized(m, random, rows);
-    m.weight.data = m.packed.data();
-    m.weight.scales = format == Format::mxfp4 ? static_cast<const void*>(m.exponents.data()) : m.scales.data();
-    m.weight.biases = m.biases.data();
+    m.panels.resize(count * packed_bytes(m.weight));
+    bool bytes = format == Format::mxfp4;
+    kernels.pack({m.packed.data(), bytes ? static_cast<const void*>(m.exponents.data()) : m.scales.data(),
+                  bytes ? nullptr : m.biases.data(), m.panels.data(), count, m.weight});
+    m.weight.data = m.panels.data();
   }
   return m;
 }

@@ -60,7 +60,7 @@ def _quantized_matmul(rows: int, bits: int, mode: str, exact: bool) -> float:
     kind: dict[str, Any] = {"group_size": group, "bits": bits, "mode": mode}
     parts = mx.quantize(w, **kind)
     truth = x @ np.array(mx.dequantize(*parts, **kind).astype(mx.float32)).astype(np.float64).T
-    return _error(native.quantized_matmul(_f32(x), *parts, **kind, exact=exact), truth)
+    return _error(native.quantized_matmul(_f32(x), native.Packed(*parts, **kind), exact=exact), truth)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -150,7 +150,7 @@ def _embed(bits: int) -> float:
     parts = mx.quantize(_f32(_random(9, 128)), group_size=64, bits=bits)
     truth = np.array(mx.dequantize(*parts, group_size=64, bits=bits)).astype(np.float64)
     index = mx.array([7, 0, 7], mx.int32)
-    return _error(native.embed(index, *parts, group_size=64, bits=bits), truth[[7, 0, 7]])
+    return _error(native.embed(index, native.Packed(*parts, group_size=64, bits=bits)), truth[[7, 0, 7]])
 
 
 def _gather_matmul() -> float:

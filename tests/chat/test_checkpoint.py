@@ -12,6 +12,7 @@ from vivace.assets import embedded_model_path
 from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
 from vivace.chat.conversation import Conversation, Message, Options, ToolCall
 from vivace.errors import VivaceError
+from vivace.protocol import Thinking
 
 TEXT_FILES = ("config.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "tokenizer.json")
 
@@ -62,6 +63,24 @@ def test_ids_are_those_of_the_checkpoint_s_own_pre_tokenizer(mini):
 @pytest.mark.parametrize(("thinking", "is_open"), [(None, True), (True, True), (False, False)])
 def test_whether_reasoning_is_open_comes_from_the_prompt(mini, thinking, is_open):
     assert mini.prepare(ask("<think>"), Options(thinking=thinking)).reasoning_open is is_open
+
+
+@pytest.mark.parametrize(("thinking", "is_open"), [(True, True), (False, False)])
+def test_a_thinking_budget_names_the_markers_of_the_dialect(mini, thinking, is_open):
+    opener, closer = (mini.tokenizer.token_to_id(text) for text in ("<think>", "</think>"))
+    prepared = mini.prepare(ask("Hi"), Options(thinking=thinking, thinking_budget=30))
+    assert prepared.thinking == Thinking(30, closer, opener, is_open)
+    assert mini.prepare(ask("Hi"), Options(thinking=thinking)).thinking is None
+
+
+def test_a_thinking_budget_that_nothing_can_keep_is_reported(copy):
+    added = json.loads((copy / "tokenizer.json").read_text())["added_tokens"]
+    edit(copy / "tokenizer.json", added_tokens=[t for t in added if t["content"] != "</think>"])
+    prepared = ChatModel.load(copy).prepare(ask("Hi"), Options(thinking_budget=30))
+    assert prepared.thinking is None
+    assert "thinking budget" in prepared.relaxed[0]
+    silent = ChatModel.load(embedded_model_path(), reasoning_dialect="none")
+    assert silent.prepare(ask("Hi"), Options(thinking_budget=30)).relaxed == ()
 
 
 def test_sampling_is_the_client_s_then_the_checkpoint_s(mini, copy):

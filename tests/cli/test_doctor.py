@@ -98,7 +98,7 @@ def test_kernels_that_are_not() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernels are for Linux")
 def test_kernels_that_crash_take_nothing_else_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash() -> KernelProbe:
+    def crash(threads: int) -> KernelProbe:
         raise ProbeError("it ended with status -11")
 
     monkeypatch.setattr(checks, "probe", probed)
@@ -140,7 +140,7 @@ def test_a_port_that_something_else_holds(monkeypatch: pytest.MonkeyPatch, taken
 
 def test_settings_that_cannot_be_used_are_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVACE_PORT", "x")
-    monkeypatch.setattr(checks, "compute", lambda: [])
+    monkeypatch.setattr(checks, "compute", lambda threads: [])
     found = {check.name: check for check in doctor.examine()}
     assert found["settings"].status == "fail"
     assert "VIVACE_PORT" in found["settings"].detail

@@ -30,7 +30,10 @@ def body(messages: list[JSON] | str, *, thinking: bool | None = False, **fields:
     return {"model": MODEL, "messages": given, "temperature": 0, "max_tokens": 200, **reasoning, **fields}
 
 
-EXTENSIONS = ("enable_thinking", "chat_template_kwargs", "top_k", "min_p", "repetition_penalty")
+EXTENSIONS = (
+    *("enable_thinking", "chat_template_kwargs", "thinking_budget", "thinking_token_budget"),
+    *("top_k", "min_p", "repetition_penalty"),
+)
 
 
 def arguments(messages: list[JSON] | str, **fields: Any) -> JSON:

@@ -1,5 +1,6 @@
 """Reasoning: switched on and off in every way that clients know, and told apart from the answer."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ OFF: list[dict[str, Any]] = [
     {"enable_thinking": False},
     {"chat_template_kwargs": {"enable_thinking": False}},
     {"reasoning_effort": "none"},
+    {"thinking_budget": 0},
     {"enable_thinking": False, "reasoning_effort": "high"},
     {"enable_thinking": False, "chat_template_kwargs": {"enable_thinking": True}},
 ]
@@ -61,6 +63,33 @@ def test_an_answer_cut_while_thinking_has_no_content(client: OpenAI) -> None:
     assert (answer.content, answer.finish_reason) == ("", "length")
     assert answer.reasoning.startswith("12")
     assert completion.usage.completion_tokens_details.reasoning_tokens == 5
+
+
+@pytest.mark.parametrize("name", ["thinking_token_budget", "thinking_budget"])
+def test_thinking_ends_at_its_budget_and_the_answer_comes(client: OpenAI, name: str) -> None:
+    fields: dict[str, Any] = {name: 4}
+    completion = ask(client, SUM, thinking=True, **fields)
+    answer = said(completion)
+    assert answer.reasoning
+    assert "12 + 30 = 42.".startswith(answer.reasoning.strip())
+    assert answer.reasoning.strip() != "12 + 30 = 42."
+    assert answer.content
+    assert answer.finish_reason == "stop"
+    assert completion.usage.completion_tokens_details.reasoning_tokens <= 5  # the closer too
+
+
+def test_a_budget_that_is_not_used_up_changes_nothing(client: OpenAI) -> None:
+    fields: dict[str, Any] = {"thinking_budget": 100}
+    assert said(ask(client, SUM, thinking=True, **fields)) == said(ask(client, SUM, thinking=True))
+
+
+def test_the_answer_keeps_its_schema_behind_cut_reasoning(client: OpenAI) -> None:
+    schema = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
+    response_format = {"type": "json_schema", "json_schema": {"name": "sum", "schema": schema}}
+    fields: dict[str, Any] = {"thinking_budget": 3}
+    answer = said(ask(client, SUM, thinking=True, response_format=response_format, **fields))
+    assert answer.reasoning
+    assert isinstance(json.loads(answer.content)["sum"], int)
 
 
 def test_earlier_reasoning_may_be_sent_back(client: OpenAI) -> None:

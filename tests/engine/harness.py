@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import mlx.core as mx
@@ -64,6 +65,8 @@ class Harness:
         self.turn()
         while self.loop.busy:
             assert (steps := steps - 1) > 0, "the loop does not come to an end"
+            if not self.loop._has_work():
+                sleep(0.005)  # a grammar is being compiled
             self.turn()
 
     def answer(self, prompt: list[int], tokens: int = 16, sampling: Sampling = GREEDY, **more: Any) -> list[int]:

@@ -2,6 +2,7 @@
 
 import gc
 import random
+import threading
 import weakref
 from concurrent.futures import Future
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, ONE_BY_ONE, VOCAB
+from vivace.engine import loop as loop_module
 from vivace.engine.cache import slab
 from vivace.engine.models import arrays_of
 from vivace.protocol import Cancel, Drain, Grammar, Sampling
@@ -232,6 +234,21 @@ def test_a_batch_that_waits_for_grammars_does_not_spin(engine):
     harness.run()
     assert compiled.cancelled()
     assert len(harness.tokens["behind"]) == 4
+
+
+def test_an_engine_without_work_gives_kept_memory_back_once(engine, monkeypatch):
+    given = threading.Event()
+    monkeypatch.setattr(loop_module, "IDLE_S", 0.01)
+    monkeypatch.setattr(loop_module, "give_back", given.set)
+    loop = engine().loop
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    assert given.wait(10)
+    given.clear()
+    assert not given.wait(0.1)
+    loop.submit(Drain())
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_draining_finishes_what_runs_and_refuses_what_comes(engine):

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from tests.engine.harness import GREEDY, Harness
 from vivace.assets import embedded_model_path
-from vivace.engine.matcher import GrammarCompiler, GrammarError
+from vivace.engine.matcher import COMPILED, GrammarCompiler, GrammarError
 from vivace.engine.models import load
 from vivace.protocol import Grammar, Sampling
 
@@ -115,3 +115,28 @@ def test_only_the_request_with_a_bad_grammar_fails(harness, ask):
     harness.run()
     assert harness.failed.pop("bad").kind == "invalid_request"
     assert len(harness.tokens.pop("good")) == 5
+
+
+def test_a_grammar_is_compiled_once_and_every_request_begins_at_its_beginning(tokenizer, monkeypatch):
+    compiler_ = compiler()
+    compiled = []
+    new = compiler_._new
+    monkeypatch.setattr(compiler_, "_new", lambda *args: compiled.append(args) or new(*args))
+    first, second = (compiler_.submit(Grammar(SCHEMA), STOP_IDS).result() for _ in range(2))
+    other = compiler_.submit(Grammar(SCHEMA, after=3), STOP_IDS).result()
+    for matcher in (first, second):
+        for token in tokenizer.encode('{"name":"Ann","age":3}').ids:
+            matcher.consume(token)
+        assert matcher.complete
+    assert not other.active
+    assert len(compiled) == 1
+
+
+def test_the_grammars_used_last_are_kept():
+    compiler_ = compiler()
+    for i in [*range(COMPILED), 0, COMPILED]:
+        compiler_.submit(Grammar(f'start: "{i}"')).result()
+    sources = [source for source, _ in compiler_._compiled]
+    assert len(sources) == COMPILED
+    assert 'start: "0"' in sources
+    assert 'start: "1"' not in sources

@@ -66,3 +66,13 @@ def test_a_sequence_larger_than_what_is_free_runs_alone():
 def test_the_soonest_done_goes_first_unless_another_waited_as_long_as_it_needs(first, second, winner):
     assert plan_step(view(first, second)).prefill[0][0] == winner
     assert plan_step(view(second, first)).prefill[0][0] == winner
+
+
+def test_an_output_that_has_begun_goes_before_prompts_whatever_they_have_waited():
+    waiting = view(
+        Waiting("old", 400, priority=-1, waited_s=60.0, admitted=True),
+        Waiting("forced", 50, admitted=True, begun=True),
+        decoding=1,
+        budget_s=0.1,
+    )
+    assert plan_step(waiting).prefill == (("forced", 50), ("old", 50))

@@ -53,7 +53,9 @@ def test_a_hub_id_that_is_not_there_has_to_be_downloaded(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("model", ["", "nothing", "/no/such/directory", "./org/name", "a/b/c", "../x", "org/", "-x/y"])
-def test_a_string_that_names_nothing_is_refused(model: str) -> None:
+def test_a_string_that_names_nothing_is_refused(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)
     with pytest.raises(DiscoveryError, match=r"neither a directory here, nor a hub id of the form org/name"):
         locate(model)
 

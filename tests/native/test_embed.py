@@ -37,7 +37,8 @@ def test_quantized_tables(
     wide = (part.astype(mx.float32) for part in (scales, *biases)) if biases else (scales,)
     exact = float64(mx.dequantize(w, *wide, **form)) * scale
     indices = np.random.default_rng(seed).integers(-rows, rows, (2, 5))
-    ours = vivace_cpu.embed(mx.array(indices), w, scales, *biases, dtype=dtype, scale=scale, **form)
+    packed = vivace_cpu.Packed(w, scales, *biases, **form)
+    ours = vivace_cpu.embed(mx.array(indices), packed, dtype=dtype, scale=scale)
     assert ours.shape == (2, 5, plain.shape[1])
     assert ours.dtype == dtype
     assert largest_error(ours, exact[indices]) <= 4 * ULP[dtype]
@@ -56,10 +57,10 @@ def test_dense_tables_are_as_mx_take(level: str, dtype: mx.Dtype, rows: int, k: 
 
 def test_indices_of_no_row_give_zeros(level: str) -> None:
     table = mx.ones((4, 64))
-    quantized = mx.quantize(table, 64, 4)
+    packed = vivace_cpu.Packed(*mx.quantize(table, 64, 4))
     for dtype, wrong in ((mx.int32, [4, -5, 2**31 - 1, -(2**31)]), (mx.uint32, [4, 2**31]), (mx.int64, [-9, 99])):
         indices = mx.array([3, *wrong, 0], dtype)
-        for out in (vivace_cpu.embed(indices, table), vivace_cpu.embed(indices, *quantized, group_size=64, bits=4)):
+        for out in (vivace_cpu.embed(indices, table), vivace_cpu.embed(indices, packed)):
             assert np.allclose(out[0], 1)
             assert np.allclose(out[-1], 1)
             assert (np.array(out[1:-1]) == 0).all()
@@ -74,21 +75,20 @@ def test_defaults_views_and_empty_inputs(level: str) -> None:
     assert vivace_cpu.embed(mx.zeros((0, 3), mx.int32), view).shape == (0, 3, 29)
     assert vivace_cpu.embed(mx.array([0]), mx.zeros((0, 5))).tolist() == [[0.0] * 5]
     assert vivace_cpu.embed(mx.array([0]), view.astype(mx.float16)).dtype == mx.float16
-    mxfp4 = mx.quantize(mx.ones((4, 64)), 32, 4, mode="mxfp4")
-    assert vivace_cpu.embed(mx.array([0]), *mxfp4, group_size=32, mode="mxfp4").dtype == mx.bfloat16
+    mxfp4 = vivace_cpu.Packed(*mx.quantize(mx.ones((4, 64)), 32, 4, mode="mxfp4"), group_size=32, mode="mxfp4")
+    assert vivace_cpu.embed(mx.array([0]), mxfp4).dtype == mx.bfloat16
 
 
 def test_what_does_not_fit_is_refused() -> None:
     w, scales, biases = mx.quantize(mx.ones((4, 64)), 64, 4)
+    packed, several = vivace_cpu.Packed(w, scales, biases), vivace_cpu.Packed(w[None], scales[None], biases[None])
     one = mx.array([0])
     for match, call in (
         ("integers", lambda: vivace_cpu.embed(mx.array([0.5]), mx.zeros((4, 4)))),
         ("two axes", lambda: vivace_cpu.embed(one, mx.zeros((4,)))),
         ("float32", lambda: vivace_cpu.embed(one, w)),
-        ("float32", lambda: vivace_cpu.embed(one, w, scales, biases, dtype=mx.int32)),
-        ("biases", lambda: vivace_cpu.embed(one, w, scales)),
-        ("scales", lambda: vivace_cpu.embed(one, w, scales[:3], biases)),
-        ("bits", lambda: vivace_cpu.embed(one, w, scales, biases, bits=0)),
+        ("float32", lambda: vivace_cpu.embed(one, packed, dtype=mx.int32)),
+        ("two axes", lambda: vivace_cpu.embed(one, several)),
     ):
         with pytest.raises(ValueError, match=match):
             call()

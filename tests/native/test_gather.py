@@ -105,10 +105,8 @@ def test_quantized_experts(
     x = normal((tokens * 2, 1, k) if prefill else (1, tokens, 1, 1, k), seed + 2, dtype)
     indices = some_experts((tokens * 2,) if prefill else (1, tokens, 2), experts, seed, prefill)
     exact = truth(x, plain, indices)
-    both = [
-        vivace_cpu.gather_qmm(x, w, scales, biases[0] if biases else None, indices, exact=exact_mode, **form)
-        for exact_mode in (True, False)
-    ]
+    packed = vivace_cpu.Packed(w, scales, *biases, **form)
+    both = [vivace_cpu.gather_qmm(x, packed, indices, exact=exact_mode) for exact_mode in (True, False)]
     assert all(result.shape == exact.shape and result.dtype == dtype for result in both)
     # Of single numbers, which may be small by chance, beside the usual size of such a product.
     usual = np.sqrt(k * np.mean(float64(x) ** 2) * np.mean(float64(plain) ** 2))
@@ -119,13 +117,13 @@ def test_quantized_experts(
 
 def test_experts_that_do_not_exist_give_zeros(level: str) -> None:
     w = mx.ones((3, 40, 64))
-    quantized, scales, biases = mx.quantize(w, 64, 4)
+    packed = vivace_cpu.Packed(*mx.quantize(w, 64, 4))
     x = mx.ones((6, 1, 64))
     for dtype, wrong in ((mx.int32, [-1, 3, 2**31 - 1]), (mx.uint32, [3, 2**31, 2**32 - 1]), (mx.int64, [-9, 3, 99])):
         indices = mx.array([0, wrong[0], 2, wrong[1], wrong[2], 1], dtype)
         for out in (
             vivace_cpu.gather_mm(x, w, indices, bias=mx.zeros((3, 40))),
-            vivace_cpu.gather_qmm(x, quantized, scales, biases, indices, group_size=64, bits=4),
+            vivace_cpu.gather_qmm(x, packed, indices),
         ):
             rows = np.array(out)[:, 0]
             assert np.allclose(rows[[0, 2, 5]], 64, atol=0.5)
@@ -158,8 +156,8 @@ def test_an_expert_with_more_rows_than_a_group_holds(level: str) -> None:
 def test_nan_stays_in_its_row(level: str) -> None:
     x = mx.ones((4, 1, 64))
     x[1, 0, 5] = float("nan")
-    weight = mx.quantize(mx.ones((2, 8, 64)), 64, 4)
-    out = np.array(vivace_cpu.gather_qmm(x, *weight, mx.array([0, 0, 1, 1]), group_size=64, bits=4))[:, 0]
+    weight = vivace_cpu.Packed(*mx.quantize(mx.ones((2, 8, 64)), 64, 4))
+    out = np.array(vivace_cpu.gather_qmm(x, weight, mx.array([0, 0, 1, 1])))[:, 0]
     assert np.isnan(out[1]).all()
     assert np.isfinite(out[[0, 2, 3]]).all()
 
@@ -167,6 +165,7 @@ def test_nan_stays_in_its_row(level: str) -> None:
 def test_empty_inputs_and_what_is_refused() -> None:
     w = mx.zeros((3, 5, 8))
     none = mx.zeros((0,), mx.int32)
+    matrix = vivace_cpu.Packed(*mx.quantize(mx.zeros((5, 64)), 64, 4))
     assert vivace_cpu.gather_mm(mx.zeros((0, 1, 8)), w, none).shape == (0, 1, 5)
     assert vivace_cpu.gather_mm(mx.zeros((1, 8)), mx.zeros((0, 5, 8)), mx.array([0])).tolist() == [[[0.0] * 5]]
     for match, call in (
@@ -175,7 +174,7 @@ def test_empty_inputs_and_what_is_refused() -> None:
         ("integers", lambda: vivace_cpu.gather_mm(mx.zeros((1, 8)), w, mx.array([0.0]))),
         (r"bias must be \[E, N\]", lambda: vivace_cpu.gather_mm(mx.zeros((1, 8)), w, mx.array([0]), bias=mx.zeros(5))),
         ("broadcast", lambda: vivace_cpu.gather_mm(mx.zeros((2, 1, 8)), w, mx.array([0, 1, 2]))),
-        ("bits", lambda: vivace_cpu.gather_qmm(mx.zeros((1, 64)), w, w, w, mx.array([0]), bits=7)),
+        (r"w must be \[E, N, K\]", lambda: vivace_cpu.gather_qmm(mx.zeros((1, 64)), matrix, mx.array([0]))),
     ):
         with pytest.raises(ValueError, match=match):
             call()

@@ -46,7 +46,8 @@ class Case:
         return None if self.biases is None else self.biases.astype(mx.float32)
 
     def ours(self, **options: object) -> mx.array:
-        return vivace_cpu.quantized_matmul(self.x, self.w, self.scales, self.biases, **self.form, **options)
+        packed = vivace_cpu.Packed(self.w, self.scales, self.biases, **self.form)
+        return vivace_cpu.quantized_matmul(self.x, packed, **options)
 
     def stock(self) -> mx.array:
         scales, biases = self.scales, self.biases
@@ -143,7 +144,7 @@ def test_results_do_not_depend_on_threads(level: str) -> None:
         ({"group_size": 128}, "scales"),
         ({"mode": "mxfp4"}, "mxfp4"),
         ({"mode": "nvfp4"}, "mode"),
-        ({"bits": 8}, "columns"),
+        ({"bits": 8}, "scales"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict, message: str) -> None:
@@ -175,10 +176,11 @@ def test_wrong_dtypes_and_shapes_are_refused() -> None:
 def test_a_row_gives_the_same_bits_in_any_company(level: str, bits: int, group: int) -> None:
     """Rounding to int8 would make a visible difference of a last bit: batched and alone must not differ by one."""
     k, n = 4 * group + 2 * 128, 75
-    weights = mx.quantize(mx.random.normal((n, k), key=mx.random.key(0)), group, bits)
+    w = vivace_cpu.Packed(
+        *mx.quantize(mx.random.normal((n, k), key=mx.random.key(0)), group, bits), group_size=group, bits=bits
+    )
     x = mx.random.normal((23, k), key=mx.random.key(1))
-    options = {"group_size": group, "bits": bits}
-    together = vivace_cpu.quantized_matmul(x, *weights, **options)
+    together = vivace_cpu.quantized_matmul(x, w)
     for rows in (1, 2, 3, 5, 9):
-        part = vivace_cpu.quantized_matmul(x[:rows], *weights, **options)
+        part = vivace_cpu.quantized_matmul(x[:rows], w)
         assert mx.array_equal(part, together[:rows])

@@ -30,7 +30,8 @@ class Prepared:
     Attributes:
         text: the rendered prompt, `token_ids` its tokens.
         reasoning_open: the prompt ends inside reasoning.
-        grammar: what constrains the output; `relaxed` says which parts of a schema it does not hold.
+        grammar: what constrains the output; `relaxed` says which wishes are not held.
+        thinking: what limits the reasoning.
         stop_ids: tokens that end the answer; `stop`: strings that do.
         tools: those that the model was offered.
     """
@@ -39,6 +40,7 @@ class Prepared:
     token_ids: list[int]
     reasoning_open: bool
     grammar: protocol.Grammar | None
+    thinking: protocol.Thinking | None
     stop_ids: tuple[int, ...]
     stop: tuple[str, ...]
     tools: tuple[Tool, ...]
@@ -108,15 +110,17 @@ class ChatModel:
         _check_unicode(prompt)
         start = self._start(prompt)
         grammar, relaxed = self._grammars.build(conversation, start)
+        thinking, unlimited = self._thinking(options, start)
         return Prepared(
             text=prompt.replace(guard, "") if guard else prompt,
             token_ids=self._guard.encode(prompt, guard),
             reasoning_open=start.reasoning_open,
             grammar=grammar,
+            thinking=thinking,
             stop_ids=self.checkpoint.stop_ids,
             stop=options.stop,
             tools=tools,
-            relaxed=relaxed,
+            relaxed=relaxed + unlimited,
             neutral_sampling=self._sampling(options),
         )
 
@@ -131,6 +135,15 @@ class ChatModel:
         is_open = self._reasoning.open_in(prompt)
         closed = prompt.rstrip().endswith(closers)
         return Start(is_open, bool(closers) and not is_open and not closed, self._reasoning.closer_in(prompt))
+
+    def _thinking(self, options: Options, start: Start) -> tuple[protocol.Thinking | None, tuple[str, ...]]:
+        """What ends reasoning at the budget, and a note where nothing can."""
+        if options.thinking_budget is None or not self._reasoning.closer:
+            return None, ()
+        opener, closer = (self._marker_ids.get(text) for text in (self._reasoning.opener, self._reasoning.closer))
+        if closer is None:
+            return None, ("the thinking budget is not kept: this vocabulary has no token that ends reasoning",)
+        return protocol.Thinking(options.thinking_budget, closer, opener, start.reasoning_open), ()
 
     def _sampling(self, options: Options) -> protocol.Sampling:
         """The client's wish, else the checkpoint's default, else the neutral value."""

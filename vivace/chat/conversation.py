@@ -68,8 +68,9 @@ class Options:
     """How to answer. None: the model's own default (its generation_config), else the neutral value.
 
     `stop`: strings that end the answer and are not part of it. `top_logprobs`: None is no logprobs, 0 only those of
-    the drawn tokens. `thinking`: whether the model shall reason; None leaves it to the template. `template_kwargs`
-    are handed to the chat template as they are.
+    the drawn tokens. `thinking`: whether the model shall reason; None leaves it to the template. `thinking_budget`:
+    tokens of reasoning, after which it is ended; None is no limit. `template_kwargs` are handed to the chat template as
+    they are.
     """
 
     max_tokens: int | None = None
@@ -86,6 +87,7 @@ class Options:
     n: int = 1
     top_logprobs: int | None = None
     thinking: bool | None = None
+    thinking_budget: int | None = None
     reasoning_effort: str | None = None
     template_kwargs: JSON = field(default_factory=dict)
     user: str | None = None

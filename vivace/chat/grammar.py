@@ -118,13 +118,11 @@ class _Rules:
     def __init__(self, tokens: Mapping[str, int]) -> None:
         self._tokens = tokens
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
-        self._lines: list[str] = []
+        self._names: dict[str, str] = {}  # by what stands behind the name: tools have much in common
         self.notes: list[str] = []
 
     def rule(self, prefix: str, body: str, attributes: str = "") -> str:
-        name = f"{prefix}_{len(self._lines)}"
-        self._lines.append(f"{name}{attributes}: {body}")
-        return name
+        return self._names.setdefault(f"{attributes}: {body}", f"{prefix}_{len(self._names)}")
 
     def text(self, text: str) -> str:
         parts = [part for part in self._split.split(text) if part]
@@ -151,7 +149,8 @@ class _Rules:
         self.notes.append(note)
 
     def source(self, start: str) -> str:
-        return "\n".join(["%llguidance {}", f"start: {start}", *self._lines, ""])
+        lines = [f"{name}{definition}" for definition, name in self._names.items()]
+        return "\n".join(["%llguidance {}", f"start: {start}", *lines, ""])
 
 
 def _literals(text: str) -> str:

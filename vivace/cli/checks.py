@@ -124,8 +124,8 @@ def builds(found: list[str], has_nvidia: bool) -> Check:
     return Check("mlx build", "ok", found[0])
 
 
-def compute() -> list[Check]:
-    """MLX's device, and what computes where it is the CPU; measured in child processes."""
+def compute(threads: int = 0) -> list[Check]:
+    """MLX's device, and what computes where it is the CPU; measured in child processes. `threads`: as the setting."""
     try:
         found = probe()
     except ProbeError as error:
@@ -133,9 +133,9 @@ def compute() -> list[Check]:
     if found.device != "cpu" or sys.platform != "linux":
         return computed(found)
     try:
-        return [*computed(found), kernels(probe_kernels())]
+        return [*computed(found), kernels(probe_kernels(threads))]
     except ProbeError as error:
-        remedy = "please report it; VIVACE_CPU_LEVEL=off serves without them"
+        remedy = "please report it; `--cpu-level off` serves without them"
         return [*computed(found), Check("cpu kernels", "fail", f"they crash here: {error}", remedy)]
 
 

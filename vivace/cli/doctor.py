@@ -53,7 +53,7 @@ def examine() -> Iterator[Check]:
     yield checks.libraries(installed, tested, [name for name in requirements() if not _version(name)])
     if sys.platform == "linux":
         yield checks.builds([name for name in checks.BUILDS if installed[name]], _NVIDIA.exists())
-    yield from checks.compute()
+    yield from checks.compute(settings.threads)
     yield checks.embedded_model()
     yield checks.disk(Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"))
     yield verdict

@@ -165,7 +165,7 @@ def _lines(facts: JSON) -> list[tuple[str, str]]:
         ("context", f"{facts['context']:,} tokens"),
         *((f"{kind} dialect", f"{d['name']} ({d['reason']})") for kind, d in facts["dialects"].items()),
         ("stop tokens", stops),
-        ("weights", f"{_size(memory['weights'])} in memory ({8 * memory['bytes_per_number']}-bit floating point)"),
+        ("weights", f"{_size(memory['weights'])} in memory; keys and values in {8 * memory['bytes_per_number']} bits"),
     ]
 
 

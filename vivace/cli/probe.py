@@ -58,9 +58,9 @@ def probe() -> Probe:
     return Probe(**_child())
 
 
-def probe_kernels() -> KernelProbe:
-    """Measure the native kernels, likewise."""
-    found = _child("kernels")
+def probe_kernels(threads: int) -> KernelProbe:
+    """Measure the native kernels, likewise; with as many threads, or 0 for one a core."""
+    found = _child("kernels", str(threads))
     return KernelProbe(**{**found, "levels": tuple(found["levels"])})
 
 
@@ -96,11 +96,11 @@ def _measure() -> Probe:
     )
 
 
-def _measure_kernels() -> KernelProbe:
+def _measure_kernels(threads: int) -> KernelProbe:
     from vivace.kernels import native, native_speed
 
     try:
-        found = native.find()
+        found = native.find(threads)
     except native.NativeError as error:
         return KernelProbe(native.PACKAGE, str(error), error.remedy)
     speed = native_speed.measure(found)
@@ -117,4 +117,5 @@ def _passes(ops: Any, level: str) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_measure_kernels() if sys.argv[1:] == ["kernels"] else _measure())))
+    measured = _measure_kernels(int(sys.argv[2])) if sys.argv[1:2] == ["kernels"] else _measure()
+    print(json.dumps(asdict(measured)))

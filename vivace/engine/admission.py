@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from vivace.engine.output import SHORTEST_RUN
 from vivace.engine.sizing import CacheCost
 from vivace.protocol import Failed, Generate
 
@@ -12,7 +13,8 @@ class Limits:
 
     context: tokens of prompt and output together. max_batch: sequences with caches. max_waiting: those queued behind.
     chunk: tokens of one prefill chunk; budget_s: its time while others decode. vocab_size: the width of the logits.
-    cost: what the caches of a sequence take; cache_bytes: what all may take together.
+    cost: what the caches of a sequence take; cache_bytes: what all may take together. shortest_run: forced tokens from
+    which on a run of them is prefilled.
     """
 
     context: int
@@ -23,6 +25,7 @@ class Limits:
     vocab_size: int
     cost: CacheCost
     cache_bytes: int
+    shortest_run: int = SHORTEST_RUN
 
 
 def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> Failed | None:

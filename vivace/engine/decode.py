@@ -5,26 +5,31 @@ grammars and sending cost no device time. A row that turns out to have ended has
 """
 
 from collections.abc import Sequence as Seq
-from time import monotonic
 
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
 from vivace.engine.matcher import GrammarError
+from vivace.engine.output import accept, forced_run
 from vivace.engine.runner import Runner
 from vivace.engine.sampler import Drawn, draw
 from vivace.engine.sequence import Sequence
 from vivace.kernels.token_mask import apply_token_mask
-from vivace.protocol import FromEngine, Tokens
+from vivace.protocol import FromEngine
 
 
 class Decoder:
-    """Holds the tokens that were drawn but not looked at yet."""
+    """Holds the tokens that were drawn but not looked at yet.
 
-    def __init__(self, runner: Runner, vocab_size: int) -> None:
+    A row whose grammar forces `shortest_run` tokens or more jumps: they become its known tokens, and it draws no other
+    before they are prefilled.
+    """
+
+    def __init__(self, runner: Runner, vocab_size: int, shortest_run: int) -> None:
         self._runner = runner
         self._vocab_size = vocab_size
+        self._shortest_run = shortest_run
         self._rows: list[Sequence] = []
         self._drawn: Drawn | None = None
 
@@ -54,13 +59,26 @@ class Decoder:
         messages: list[FromEngine] = []
         for i, (row, token) in enumerate(zip(rows, drawn.token_ids(), strict=True)):
             if not row.finished:
-                entry = [logprobs[i]] if i in logprobs else None
-                messages += _judge(row, token, Tokens(row.id, [token], entry))
+                messages += accept(row, [token], [logprobs[i]] if i in logprobs else None)
+                messages += self._jump(row)
+        return messages
+
+    def begin(self, row: Sequence) -> list[FromEngine]:
+        """What is forced before anything is drawn. The last token of the prompt is yet to be fed."""
+        return self._jump(row, row.known[-1:])
+
+    def _jump(self, row: Sequence, unfed: Seq[int] = ()) -> list[FromEngine]:
+        run = forced_run(row, self._shortest_run)
+        if not run:
+            return []
+        messages = accept(row, run)
+        if not row.finished:
+            row.jump([*unfed, *run])
         return messages
 
     def sample(self, rows: list[Sequence], logits: mx.array | None) -> list[FromEngine]:
-        """Draw the next token of the rows that go on; failures of those whose grammar cannot."""
-        live = [i for i, row in enumerate(rows) if not row.finished]
+        """Draw the next token of the rows that go on and do not jump; failures of those whose grammar cannot."""
+        live = [i for i, row in enumerate(rows) if row.drawing]
         if logits is None or not live:
             return []
         raw = logits if len(live) == len(rows) else logits[mx.array(live)]
@@ -74,19 +92,19 @@ class Decoder:
         return failures
 
     def _inputs(self, rows: list[Sequence]) -> mx.array:
-        """The token that each row feeds `[B]`: the one drawn in the step before, or the last of its prompt."""
+        """The token that each row feeds `[B]`: the one drawn in the step before, or the last known."""
         if self._drawn is not None and self._rows == rows:
             return self._drawn.tokens
         index = {id(row): i for i, row in enumerate(self._rows)}
         kept = [index[id(row)] for row in rows if id(row) in index]
-        joining = [row.request.prompt[-1] for row in rows if id(row) not in index]
+        joining = [row.known[-1] for row in rows if id(row) not in index]
         parts = [self._drawn.tokens[mx.array(kept)]] if self._drawn is not None and kept else []
         if joining:
             parts.append(mx.array(joining, dtype=mx.uint32))
         return mx.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _masked(self, rows: list[Sequence], logits: mx.array, failures: list[FromEngine]) -> mx.array:
-        if not any(row.matcher is not None and row.matcher.active for row in rows):
+        if not any(_constrained(row) for row in rows):
             return logits
         masks = np.full((len(rows), -(-self._vocab_size // 32)), -1, dtype=np.int32)
         for words, row in zip(masks, rows, strict=True):
@@ -94,13 +112,19 @@ class Decoder:
         return apply_token_mask(logits, mx.array(masks))
 
 
+def _constrained(row: Sequence) -> bool:
+    return bool((row.matcher and row.matcher.active) or (row.thinking and row.thinking.spent))
+
+
 def _fill(words: NDArray[np.int32], row: Sequence, failures: list[FromEngine]) -> None:
-    if row.matcher is None:
-        return
     try:
-        row.matcher.fill(words)
+        if row.matcher is not None:
+            row.matcher.fill(words)
     except GrammarError as error:
         failures.append(row.fail("invalid_request", f"the output grammar cannot be followed: {error}"))
+        return
+    if row.thinking is not None:
+        row.thinking.restrict(words)
 
 
 def _penalised(rows: Seq[Sequence], logits: mx.array) -> mx.array:
@@ -109,23 +133,3 @@ def _penalised(rows: Seq[Sequence], logits: mx.array) -> mx.array:
         return logits
     pairs = zip(rows, logits, strict=True)
     return mx.stack([r.penalties.apply(x) if r.penalties else x.astype(mx.float32) for r, x in pairs])
-
-
-def _judge(row: Sequence, token: int, message: Tokens) -> list[FromEngine]:
-    """What a new token of a row has to say: itself, unless it is a stop id, and the row's end, if it is the last."""
-    row.output += 1
-    row.first_token = row.first_token or monotonic()
-    if token in row.request.stop_ids:
-        return [row.finish("stop")]
-    if row.penalties is not None:
-        row.penalties.count(token)
-    if row.matcher is not None:
-        try:
-            row.matcher.consume(token)
-        except GrammarError as error:
-            return [row.fail("engine_failed", f"the output left its grammar: {error}")]
-        if row.matcher.complete:
-            return [message, row.finish("stop")]
-    if row.output >= row.request.max_tokens:
-        return [message, row.finish("length")]
-    return [message]

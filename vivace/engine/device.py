@@ -11,7 +11,7 @@ import psutil
 from vivace.engine.native.layers import Kernels
 from vivace.engine.seams import STOCK, Means, on_cpu
 from vivace.kernels import blas
-from vivace.kernels.memory import keep_freed_memory
+from vivace.kernels.memory import give_back_freed_memory, keep_freed_memory
 from vivace.kernels.native import load
 from vivace.kernels.threads import division, usable_cores
 
@@ -62,7 +62,7 @@ def _prepare_cpu(threads: int, exact: bool) -> Device:
         name = f"CPU ({platform.machine()})"
     else:
         library, means = _install_blas(1), Means(Kernels(native.ops, exact))
-        name = f"CPU ({platform.machine()}, {native.level}, {native.threads} threads)"
+        name = f"CPU ({platform.machine()}, {native.level}, {native.threads} thread{'s' if native.threads > 1 else ''})"
     return Device(name, library, max_batch=16, chunk=512, means=means)
 
 
@@ -70,6 +70,13 @@ def _install_blas(threads: int) -> str:
     library = blas.install(threads)
     log.info("BLAS: %s", library)
     return str(library)
+
+
+def give_back() -> None:
+    """Memory that is kept for reuse goes back to the system, for when nothing is to be computed for a while."""
+    mx.clear_cache()
+    if on_cpu():
+        give_back_freed_memory()
 
 
 def free_bytes() -> int:

@@ -10,16 +10,19 @@ from time import monotonic
 
 from vivace.engine.admission import Limits, refusal
 from vivace.engine.decode import Decoder
+from vivace.engine.device import give_back
 from vivace.engine.matcher import GrammarCompiler, GrammarError, Matcher
 from vivace.engine.penalties import Penalties, wants_penalties
 from vivace.engine.prefill import Prefiller
 from vivace.engine.runner import Runner
 from vivace.engine.scheduler import Plan, View, Waiting, plan_step
 from vivace.engine.sequence import Sequence
+from vivace.engine.thinking import ThinkingBudget
 from vivace.protocol import Cancel, Drain, FromEngine, Generate
 
 log = logging.getLogger("vivace.engine")
 Emit = Callable[[Seq[FromEngine]], None]
+IDLE_S = 2.0  # without work, after which memory kept for reuse is given back
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Loop:
         self._runner = runner
         self._compiler = compiler
         self._emit = emit
-        self._decoder = Decoder(runner, limits.vocab_size)
+        self._decoder = Decoder(runner, limits.vocab_size, limits.shortest_run)
         self._prefiller = Prefiller(runner, prefill_rate)
         self._draining = False
         self._inbox: queue.SimpleQueue[Inbox] = queue.SimpleQueue()
@@ -74,18 +77,26 @@ class Loop:
 
     def step(self) -> None:
         """Queue the forward of the tokens that are still on the device; look at them while it runs; sample from it
-        with the masks found meanwhile; then queue a chunk of prefill."""
+        with the masks found meanwhile; then queue a chunk of prefill, first of tokens that were found to be forced."""
         self.steps += 1
-        plan = plan_step(self._view())
-        self._admit(plan)
         rows = self._rows_of_this_step()
         logits = self._decoder.forward(rows)
         self._emit(self._decoder.deliver())
         self._emit(self._decoder.sample(rows, logits))
-        self.rows = [row for row in rows if not row.finished]
+        self._sort(rows)
+        plan = plan_step(self._view())
+        self._admit(plan)
+        self._prefill(plan)
+
+    def _sort(self, rows: list[Sequence]) -> None:
+        """Which rows go on; those that jump are in prefill again."""
+        self.rows = [row for row in rows if row.drawing]
+        for row in rows:
+            if not row.finished and row.prefill_left:
+                self._runner.leave(row)
+                self.waiting[row.id] = row
         if not self.rows:
             self._runner.release()
-        self._prefill(plan)
 
     def _has_work(self) -> bool:
         if self.rows or self._decoder.busy or self._prefiller.busy or self._may_admit():
@@ -109,11 +120,19 @@ class Loop:
 
     def _take_inbox(self, block: bool) -> None:
         try:
+            if block:
+                self._handle(self._wait())
             while True:
-                self._handle(self._inbox.get(block))
-                block = False
+                self._handle(self._inbox.get(block=False))
         except queue.Empty:
             return
+
+    def _wait(self) -> Inbox:
+        try:
+            return self._inbox.get(timeout=IDLE_S)
+        except queue.Empty:
+            give_back()
+            return self._inbox.get()
 
     def _handle(self, message: Inbox) -> None:
         match message:
@@ -137,6 +156,8 @@ class Loop:
             sequence.grammar.add_done_callback(lambda _: self.submit(Wake()))
         if wants_penalties(request.sampling):
             sequence.penalties = Penalties(request.sampling, request.prompt, self.limits.vocab_size)
+        if request.thinking is not None:
+            sequence.thinking = ThinkingBudget(request.thinking)
         self.waiting[request.id] = sequence
 
     def _cancel(self, request_id: str) -> None:
@@ -151,7 +172,15 @@ class Loop:
         now = monotonic()
         limits = self.limits
         waiting = tuple(
-            Waiting(s.id, s.prefill_left, s.request.priority, now - s.arrived, s.admitted is not None, self._nbytes(s))
+            Waiting(
+                s.id,
+                s.prefill_left,
+                s.request.priority,
+                now - s.arrived,
+                admitted=s.admitted is not None,
+                nbytes=self._nbytes(s),
+                begun=not s.in_prompt,
+            )
             for s in self.waiting.values()
         )
         return View(
@@ -185,12 +214,15 @@ class Loop:
         return going_on + self._joining()
 
     def _joining(self) -> list[Sequence]:
-        """Takes sequences out of the queue whose prompt is prefilled and whose grammar is compiled."""
-        done = [s for s in self.waiting.values() if s.admitted is not None and not s.prefill_left and _grammar_ready(s)]
+        """Takes sequences out of the queue that have nothing to prefill and whose grammar is compiled."""
+        admitted = [s for s in self.waiting.values() if s.admitted is not None]
+        ready = [s for s in admitted if not s.prefill_left and _grammar_ready(s)]
+        for sequence in ready:
+            if sequence.grammar is not None and sequence.matcher is None:
+                self._take_matcher(sequence, sequence.grammar)
+        done = [sequence for sequence in ready if not sequence.prefill_left]  # the grammar may force something first
         for sequence in done:
             del self.waiting[sequence.id]
-            if sequence.grammar is not None:
-                self._take_matcher(sequence, sequence.grammar)
         return [sequence for sequence in done if not sequence.finished]
 
     def _take_matcher(self, sequence: Sequence, grammar: "Future[Matcher]") -> None:
@@ -198,6 +230,8 @@ class Loop:
             sequence.matcher = grammar.result()
         except GrammarError as error:
             self._emit([sequence.fail("invalid_request", f"the output grammar cannot be used: {error}")])
+        else:
+            self._emit(self._decoder.begin(sequence))
 
     def _prefill(self, plan: Plan) -> None:
         """Wait for the chunk before, then queue the next."""

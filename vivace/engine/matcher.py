@@ -1,9 +1,10 @@
 """Grammar constraints (llguidance): which tokens may come next, and forced endings.
 
-Compiling can take a second for a large schema, so it happens on a worker thread while the prompt is prefilled; masks
-are computed on the host while the forward runs.
+Compiling can take a second for a large schema, so it happens on a worker thread while the prompt is prefilled, and only
+once, since agents send the same tools every turn. Masks are computed on the host while the forward runs.
 """
 
+from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivace.protocol import Grammar
+
+COMPILED = 64  # grammars that are kept for the next request
 
 
 class GrammarError(Exception):
@@ -50,6 +53,14 @@ class Matcher:
         if not self._matcher.consume_token(token):
             raise GrammarError(_first_line(self._matcher) or f"token {token} is outside the grammar")
 
+    def forced(self) -> list[int]:
+        """The tokens that can only follow, as the tokenizer writes them behind the present output.
+
+        They are what masks would force one by one, and end before a token that free text behind them could change.
+        Empty for a tokenizer of which llguidance does not know that it is canonical.
+        """
+        return self._matcher.compute_ff_tokens() if self.active else []
+
     def fill(self, words: NDArray[np.int32]) -> None:
         """Write the mask of allowed tokens, bit i of word w for token 32 w + i; `words` is int32 `[ceil(V / 32)]`."""
         if not self.active:
@@ -66,13 +77,14 @@ def _first_line(matcher: llguidance.LLMatcher) -> str:
 
 
 class GrammarCompiler:
-    """Compiles grammars for one tokenizer, off the engine thread."""
+    """Compiles grammars for one tokenizer, off the engine thread, and keeps those that were used last."""
 
     def __init__(self, model_path: Path, vocab_size: int) -> None:
         self._path = model_path / "tokenizer.json"
         self._vocab_size = vocab_size
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grammar")
         self._tokenizers: dict[tuple[int, ...], llguidance.LLTokenizer] = {}
+        self._compiled: OrderedDict[tuple[str, tuple[int, ...]], llguidance.LLMatcher] = OrderedDict()
 
     def submit(self, grammar: Grammar, stop_ids: tuple[int, ...] = ()) -> "Future[Matcher]":
         """A complete output may be followed by one of `stop_ids` only.
@@ -82,10 +94,22 @@ class GrammarCompiler:
         return self._pool.submit(self._compile, grammar, stop_ids)
 
     def _compile(self, grammar: Grammar, stop_ids: tuple[int, ...]) -> Matcher:
-        matcher = llguidance.LLMatcher(self._tokenizer(stop_ids), grammar.source, log_level=0)
+        key = (grammar.source, stop_ids)
+        if key not in self._compiled:
+            self._compiled[key] = self._new(grammar.source, stop_ids)
+        self._compiled.move_to_end(key)
+        while len(self._compiled) > COMPILED:
+            self._compiled.popitem(last=False)
+        return Matcher(self._compiled[key].deep_copy(), grammar.after)
+
+    def _new(self, source: str, stop_ids: tuple[int, ...]) -> llguidance.LLMatcher:
+        """At its beginning, with the first mask computed: that builds automata, which copies take along."""
+        matcher = llguidance.LLMatcher(self._tokenizer(stop_ids), source, log_level=0)
+        if not matcher.is_error():
+            matcher.compute_bitmask()
         if matcher.is_error():
             raise GrammarError(_first_line(matcher))
-        return Matcher(matcher, grammar.after)
+        return matcher
 
     def _tokenizer(self, stop_ids: tuple[int, ...]) -> llguidance.LLTokenizer:
         """Read once, on the one worker; all requests of a model have the same stop ids."""

@@ -5,7 +5,7 @@ test_models.py, test_seams.py and cache/ in tests/engine). Full and sliding-wind
 kinds stay mlx-lm's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache, make_prompt
 
 from vivace.engine.cache.slab import SLACK, Slab
 from vivace.engine.native.blocks import fuse
-from vivace.engine.native.layers import KEEPS_DTYPE, knows
+from vivace.engine.native.layers import KEEPS_DTYPE, PackedLayer, knows
 from vivace.engine.seams import STOCK, Means, install_seams, on_cpu
 from vivace.engine.sizing import CacheCost, dequantizes
 
@@ -28,7 +28,17 @@ LOAD_GROUP = 64 * 1024 * 1024  # bytes evaluated between two reports of progress
 
 
 # What mlx-lm raises where a checkpoint does not fit its model, and MLX where it does not fit the memory.
-FAULTS = (OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, ImportError, ArithmeticError)
+FAULTS = (
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class LoadError(Exception):
@@ -68,9 +78,13 @@ def load(path: Path, dtype: str, report: Callable[[float], None], means: Means =
         LoadError: missing files, an unknown architecture, weights that do not fit the architecture.
     """
     try:
-        model, _ = mlx_utils.load_model(path, lazy=True)
+        return _load(path, dtype, report, means)
     except FAULTS as error:
         raise LoadError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _load(path: Path, dtype: str, report: Callable[[float], None], means: Means) -> LoadedModel:
+    model, _ = mlx_utils.load_model(path, lazy=True)
     notes: list[str] = []
     target = _DTYPES.get(dtype, mx.float32 if on_cpu() else None)
     kernels = replace(means.kernels, dtype=target) if means.kernels and target else None
@@ -154,21 +168,39 @@ def _dequantize_if_it_fits(model: nn.Module) -> list[str]:
 
 
 def _materialise(model: nn.Module, report: Callable[[float], None]) -> int:
-    """Evaluate the parameters in groups; their bytes."""
+    """Read the parameters, a part at a time, and lay out those that the kernels want otherwise; their bytes."""
+    layers = {id(m): m for _, m in reversed(model.named_modules()) if isinstance(m, PackedLayer)}.values()
+    total, done, packed = _nbytes(model), 0, 0
+    for layer in layers:
+        before = _nbytes(layer)
+        packed += layer.pack()
+        done += before - _nbytes(layer)
+        report(done / max(total, 1))
     arrays = [array for _, array in tree_flatten(model.parameters())]
-    total: int = sum(array.nbytes for array in arrays)
+    for group in _groups(arrays):
+        mx.eval(group)
+        done += sum(array.nbytes for array in group)
+        report(min(1.0, done / max(total, 1)))
+    report(1.0)
+    return packed + _nbytes(model)
+
+
+def _groups(arrays: list[mx.array]) -> Iterator[list[mx.array]]:
+    """All of them, LOAD_GROUP bytes at a time."""
     group: list[mx.array] = []
-    done = pending = 0
+    nbytes = 0
     for array in arrays:
         group.append(array)
-        pending += array.nbytes
-        if pending >= LOAD_GROUP:
-            mx.eval(group)
-            done, pending, group = done + pending, 0, []
-            report(done / max(total, 1))
-    mx.eval(group)
-    report(1.0)
-    return total
+        nbytes += array.nbytes
+        if nbytes >= LOAD_GROUP:
+            yield group
+            group, nbytes = [], 0
+    yield group
+
+
+def _nbytes(module: nn.Module) -> int:
+    nbytes: int = sum(array.nbytes for _, array in tree_flatten(module.parameters()))
+    return nbytes
 
 
 def _name_of(model: nn.Module) -> str:

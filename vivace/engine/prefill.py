@@ -1,4 +1,4 @@
-"""Prompt tokens into the caches, chunk by chunk, and how fast that goes."""
+"""Known tokens into the caches, prompts and forced runs, chunk by chunk; and how fast that goes."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -15,12 +15,13 @@ SMOOTHING = 0.3  # weight of the newest chunk in the measured rate
 
 @dataclass(frozen=True)
 class Chunk:
-    """Prefill that is on the device: since when, how many tokens, of whom, and the arrays that end it."""
+    """Prefill that is on the device: since when, how many tokens, the arrays that end it, and of which prompts how much
+    is done then."""
 
     started: float
     tokens: int
-    sequences: list[Sequence]
     arrays: list[mx.array]
+    prompts: list[tuple[Sequence, int]]
 
 
 class Prefiller:
@@ -40,10 +41,11 @@ class Prefiller:
         started = monotonic()
         arrays = [array for sequence, tokens in shares for array in self._runner.prefill(sequence, tokens)]
         mx.async_eval(arrays)
-        self._chunk = Chunk(started, sum(tokens for _, tokens in shares), [s for s, _ in shares], arrays)
+        prompts = [(s, s.prefilled) for s, _ in shares if s.in_prompt]
+        self._chunk = Chunk(started, sum(tokens for _, tokens in shares), arrays, prompts)
 
     def collect(self) -> list[Progress]:
-        """Wait for the chunk on the device, if there is one; how far its sequences are."""
+        """Wait for the chunk on the device, if there is one; how far its prompts are."""
         if self._chunk is None:
             return []
         chunk, self._chunk = self._chunk, None
@@ -51,5 +53,5 @@ class Prefiller:
         if chunk.tokens >= MIN_CHUNK:  # a shorter one says little about the rate
             rate = chunk.tokens / max(monotonic() - chunk.started, 1e-6)
             self.rate += SMOOTHING * (rate - self.rate)
-        going_on = [s for s in chunk.sequences if not s.finished]
-        return [Progress(s.id, s.prefilled, len(s.request.prompt), s.cached) for s in going_on]
+        going_on = [(s, done) for s, done in chunk.prompts if not s.finished]
+        return [Progress(s.id, done, len(s.request.prompt), s.cached) for s, done in going_on]

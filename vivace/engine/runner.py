@@ -18,7 +18,7 @@ class Runner:
         self.share_rows = True
         self.ops = model.ops
         self._model = model
-        self._rows: list[Sequence] = []
+        self._rows: list[Sequence | None] = []  # of the last step, None for one that has left
         self._batch = BatchCaches()
 
     def begin(self, sequence: Sequence) -> None:
@@ -27,7 +27,7 @@ class Runner:
         sequence.caches = self._model.make_caches(len(request.prompt) + min(request.max_tokens, 256))
 
     def prefill(self, sequence: Sequence, tokens: int) -> list[mx.array]:
-        """Run the next `tokens` prompt tokens; the cache arrays to evaluate. The head's logits are never computed."""
+        """Run the next `tokens` known tokens; the cache arrays to evaluate. The head's logits are never computed."""
         chunk = mx.array(sequence.next_chunk(tokens))[None]
         self._model.forward(chunk, sequence.caches)
         sequence.prefilled += tokens
@@ -43,6 +43,13 @@ class Runner:
         for row in rows:
             row.fed += 1
         return logits
+
+    def leave(self, row: Sequence) -> None:
+        """Give a row of the last step its caches back, to be prefilled; later it may join anew."""
+        if row in self._rows:
+            at = self._rows.index(row)
+            self._batch.give_back(at, row.caches)
+            self._rows[at] = None
 
     def release(self) -> None:
         """Let go of the caches of the last step's rows: none of them goes on."""

@@ -7,7 +7,8 @@ MIN_CHUNK = 32  # tokens; below it the fixed cost of a forward dominates
 
 @dataclass(frozen=True)
 class Waiting:
-    """A sequence with prompt to prefill. `waited_s` counts from its arrival; `nbytes` is what its caches will take."""
+    """A sequence with tokens to prefill. `waited_s` counts from its arrival; `nbytes` is what its caches will take;
+    `begun`: these are forced tokens of an output that has begun."""
 
     id: str
     left: int
@@ -15,6 +16,7 @@ class Waiting:
     waited_s: float = 0.0
     admitted: bool = False
     nbytes: int = 0
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,11 @@ def plan_step(view: View) -> Plan:
     """Admit what fits, then fill the step's prefill budget, soonest done first.
 
     The order is by client priority, then by the seconds a prompt still needs less the seconds it has waited: short ones
-    go first, and a long one that has waited for its own duration yields to no newcomer.
+    go first, and a long one that has waited for its own duration yields to no newcomer. Outputs that have begun go
+    before all prompts, as rows that decode do.
     """
-    ranked = sorted(view.waiting, key=lambda w: (w.priority, w.left / max(view.prefill_rate, 1.0) - w.waited_s))
+    rate = max(view.prefill_rate, 1.0)
+    ranked = sorted(view.waiting, key=lambda w: (not w.begun, w.priority, w.left / rate - w.waited_s))
     admit = _admitted([w for w in ranked if not w.admitted], view, view.decoding + sum(w.admitted for w in ranked))
     ready = [w for w in ranked if w.admitted or w.id in admit]
     return Plan(tuple(admit), tuple(_fill(ready, _budget(view))))

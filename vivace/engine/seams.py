@@ -153,7 +153,14 @@ def _exchange_layers(model: nn.Module, means: Means) -> None:
     others = [mx.new_stream(mx.cpu) for _ in range(means.streams - 1)]
     streams = [mx.default_stream(mx.cpu), *others]
 
+    made: dict[int, nn.Module] = {}  # a layer that stands in several places stays one
+
     def exchanged(layer: nn.Module) -> nn.Module:
+        if id(layer) not in made:
+            made[id(layer)] = exchange(layer)
+        return made[id(layer)]
+
+    def exchange(layer: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Conv1d) and _is_plain_depthwise(layer):
             return DepthwiseConv1d(layer)
         if means.kernels:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from vivace.engine.matcher import Matcher
 from vivace.engine.penalties import Penalties
+from vivace.engine.thinking import ThinkingBudget
 from vivace.protocol import Failed, Finished, Generate, Timings
 
 
@@ -14,7 +15,7 @@ from vivace.protocol import Failed, Finished, Generate, Timings
 class Sequence:
     """A request and how far it is.
 
-    The last prompt token is never prefilled: the first decode step computes it, so that a prompt that is wholly in the
+    The last of the `known` tokens is never prefilled: a decode step computes it, so that a prompt that is wholly in the
     cache needs no special case and prefill never pays for the vocabulary head.
     """
 
@@ -22,8 +23,9 @@ class Sequence:
     arrived: float = field(default_factory=monotonic)
     admitted: float | None = None
     first_token: float | None = None
-    prefilled: int = 0  # prompt tokens in the caches
-    cached: int = 0  # of them, taken from the prefix cache
+    known: list[int] = field(init=False)  # what is to be fed without drawing it: the prompt, later a forced run
+    prefilled: int = 0  # of the known tokens, in the caches
+    cached: int = 0  # of the prompt, taken from the prefix cache
     fed: int = 0  # tokens that went through the model: the position of the next one
     output: int = 0  # tokens generated, the stop token included
     finished: bool = False
@@ -31,6 +33,10 @@ class Sequence:
     grammar: "Future[Matcher] | None" = None
     matcher: Matcher | None = None
     penalties: Penalties | None = None
+    thinking: ThinkingBudget | None = None
+
+    def __post_init__(self) -> None:
+        self.known = self.request.prompt
 
     @property
     def id(self) -> str:
@@ -38,11 +44,38 @@ class Sequence:
 
     @property
     def prefill_left(self) -> int:
-        """Prompt tokens to prefill; one is left to the first decode step."""
-        return len(self.request.prompt) - 1 - self.prefilled
+        """Known tokens to prefill; one is left to a decode step."""
+        return len(self.known) - 1 - self.prefilled
+
+    @property
+    def drawing(self) -> bool:
+        """It goes on, and with a token that is yet to be drawn."""
+        return not self.finished and not self.prefill_left
+
+    @property
+    def in_prompt(self) -> bool:
+        """The known tokens are the prompt."""
+        return self.known is self.request.prompt
 
     def next_chunk(self, tokens: int) -> list[int]:
-        return self.request.prompt[self.prefilled : self.prefilled + tokens]
+        return self.known[self.prefilled : self.prefilled + tokens]
+
+    def jump(self, known: list[int]) -> None:
+        """Go on with tokens that need not be drawn; all before them is in the caches."""
+        self.known, self.prefilled = known, 0
+
+    def take(self, token: int) -> None:
+        """Move past a token of the output.
+
+        Raises:
+            GrammarError: the grammar does not allow it.
+        """
+        if self.penalties is not None:
+            self.penalties.count(token)
+        if self.thinking is not None:
+            self.thinking.consume(token)
+        if self.matcher is not None:
+            self.matcher.consume(token)
 
     def finish(self, reason: Literal["stop", "length", "cancelled"]) -> Finished:
         """Ends the sequence; the closing message."""

@@ -1,4 +1,4 @@
-"""Keep freed memory in the process, where MLX gets it from malloc."""
+"""Keep freed memory in the process, where MLX gets it from malloc, and give it back when nothing is to be done."""
 
 import ctypes
 import sys
@@ -19,3 +19,12 @@ def keep_freed_memory(nbytes: int = 1 << 30) -> bool:
     if not hasattr(libc, "mallopt"):
         return False
     return bool(libc.mallopt(_M_MMAP_THRESHOLD, nbytes) and libc.mallopt(_M_TRIM_THRESHOLD, nbytes))
+
+
+def give_back_freed_memory() -> None:
+    """Return what is free to the system, where glibc keeps it: after a long prompt that can be a gigabyte."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

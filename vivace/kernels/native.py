@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 MODULE, PACKAGE, LEVEL = "vivace_cpu", "vivace-cpu", "VIVACE_CPU_LEVEL"
 OFF = "off"  # a level that says: do without
 BUILD = "with g++ installed, run `make install` in the checkout of Vivace, or `pip install ./native` there"
+AUTO = f"leave cpu_level at auto (--cpu-level, {LEVEL}, vivace.toml), or name another"
 # A model of 4 bits has its weights in float32 then: seven times as many bytes to hold, and to read for each token.
 COST = "models run several times slower and take up to 7 times the memory"
 
@@ -85,14 +86,14 @@ def find(threads: int = 0) -> Native:
 def _checked() -> Any:
     """The module, or the NativeError that says why not; tried once in a process."""
     if os.environ.get(LEVEL) == OFF:
-        return NativeError(f"switched off by {LEVEL}={OFF}", f"unset {LEVEL}")
+        return NativeError(f"switched off by the setting cpu_level ({OFF})", AUTO)
     try:
         module = importlib.import_module(MODULE)
         failures = module.self_test()
     except ModuleNotFoundError as error:
         return NativeError(f"{PACKAGE} is not installed" if error.name == MODULE else str(error), BUILD)
     except Exception as error:  # noqa: BLE001  # whatever is wrong with it, Vivace serves without
-        remedy = f"unset {LEVEL} or name another" if LEVEL in str(error) else BUILD
+        remedy = AUTO if LEVEL in str(error) else BUILD
         return NativeError(f"{PACKAGE} cannot be loaded: {error}", remedy)
     if failures:
         reason = f"{PACKAGE} computes wrongly here at {module.level()} ({'; '.join(failures)})"

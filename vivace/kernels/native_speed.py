@@ -40,8 +40,9 @@ def _quantized(native: Native, rows: int, inputs: int, outputs: int) -> Callable
     x = mx.random.normal((rows, inputs)).astype(mx.bfloat16)
     words = mx.random.randint(0, 2**31 - 1, (outputs, inputs * _BITS // 32)).astype(mx.uint32)
     scales = mx.full((outputs, inputs // _GROUP), 0.01, mx.bfloat16)
-    mx.eval(x, words, scales)
-    return lambda: native.ops.quantized_matmul(x, words, scales, scales, group_size=_GROUP, bits=_BITS)
+    w = native.ops.Packed(words, scales, scales, group_size=_GROUP, bits=_BITS)
+    mx.eval(x)
+    return lambda: native.ops.quantized_matmul(x, w)
 
 
 def _best_s(compute: Callable[[], mx.array]) -> float:

@@ -43,7 +43,7 @@ class Generation:
         resident = await self._fleet.resident(model or DEFAULT)
         prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
         for note in prepared.relaxed:
-            log.warning("schema relaxed: %s", note)
+            log.warning("relaxed: %s", note)
         room = resident.context - len(prepared.token_ids)
         if room <= 0:
             raise _too_long(len(prepared.token_ids), resident.context)
@@ -96,6 +96,7 @@ def _requests(prepared: "Prepared", n: int, seed: int, max_tokens: int) -> Itera
             sampling=prepared.sampling((seed + index) % 2**32),
             stop_ids=prepared.stop_ids,
             grammar=prepared.grammar,
+            thinking=prepared.thinking,
         )
 
 

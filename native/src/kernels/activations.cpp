@@ -9,7 +9,6 @@ namespace VIVACE_LEVEL {
 namespace {
 
 constexpr int64_t kSerial = 16384;  // elements below which waking other threads costs more than it saves
-constexpr bool kPaired = kLanes == 16;
 constexpr float kTiny = 1e-36f;     // a block of nothing larger counts as zeros: its scale would have no inverse
 
 VIVACE_INLINE Ints larger_of(Ints a, Ints b) { return a > b ? a : b; }
@@ -40,25 +39,6 @@ VIVACE_INLINE void round_block(const T* x, int64_t n, int block, int8_t* codes, 
   *sum_out = *scale * (float)sum(total);
 }
 
-// Even elements of a chunk before the odd ones.
-VIVACE_INLINE void split_chunk(int8_t* codes) {
-  int8_t copy[kChunk];
-  std::memcpy(copy, codes, kChunk);
-  for (int i = 0; i < kChunk / 2; i++) codes[i] = copy[2 * i], codes[kChunk / 2 + i] = copy[2 * i + 1];
-}
-
-// The odd elements of a chunk and the even ones of the next change places, as quantized_rows.cpp reads them: a register
-// then holds 4-bit weights of two chunks.
-VIVACE_INLINE void pair_chunks(int8_t* codes, int64_t width) {
-  constexpr int half = kChunk / 2;
-  for (int64_t c = 0; c + 2 * kChunk <= width; c += 2 * kChunk) {
-    int8_t copy[half];
-    std::memcpy(copy, codes + c + half, half);
-    std::memcpy(codes + c + half, codes + c + kChunk, half);
-    std::memcpy(codes + c + kChunk, copy, half);
-  }
-}
-
 template <class T>
 const T* row_of(const Rows& rows, int64_t i) {
   return (const T*)rows.data + (rows.index ? rows.index[i] : i) * rows.stride;
@@ -69,9 +49,6 @@ void round_row(const T* x, const Activations& a, int8_t* codes, float* scale, fl
   int block = a.kind.block;
   for (int64_t b = 0; b < a.width / block; b++)
     round_block(x + b * block, a.k - b * block, block, codes + b * block, scale + b, sum + b);
-  for (int64_t b = a.width / block; b < a.blocks; b++) scale[b] = sum[b] = 0;
-  if (a.kind.split)
-    for (int64_t c = 0; c < a.width; c += kChunk) split_chunk(codes + c);
 }
 
 template <class T>
@@ -96,7 +73,6 @@ void fill_row(const Rows& rows, const Activations& a, const Target& to, int64_t 
   const T* x = row_of<T>(rows, i);
   if (a.kind.exact) return widen_row(x, a, to.values + i * a.width);
   round_row(x, a, to.codes + i * a.width, to.scale + i * a.blocks, to.sum + i * a.blocks);
-  if (kPaired && a.kind.split) pair_chunks(to.codes + i * a.width, a.width);
 }
 
 // values[i][r] = element i of row first + r, transposed a square at a time.
@@ -130,7 +106,7 @@ void fill_strip(const Rows& rows, const Activations& a, const Target& to, int64_
 
 template <class T>
 void fill(const Rows& rows, const Activations& a, const Target& to) {
-  if (a.height) {
+  if (a.height > 1) {
     int64_t strips = ceil_div(a.m, a.height);
     parallel_for(strips, [&](int64_t strip) { fill_strip<T>(rows, a, to, strip); });
     return;
@@ -144,19 +120,17 @@ void fill(const Rows& rows, const Activations& a, const Target& to) {
 }  // namespace
 
 Kind kind_of(const Weight& weight, bool exact) {
-  if (weight.format == Format::dense) return {true, false, 64, kFewRowsDense};
-  if (exact) return {true, false, 64, kFewRowsExact};
-  int block = weight.group == 32 ? 32 : 64;
-  return {false, weight.format == Format::affine && weight.bits == 4 && block == 64, block, kFewRows};
+  if (weight.format == Format::dense) return {true, 64, kFewRowsDense};
+  return {exact, exact || weight.group != 32 ? 64 : 32, 0};
 }
 
-Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, int strips) {
+Activations prepare(Scratch& scratch, const Rows& rows, Kind kind, bool apart) {
   Activations a{};
   a.m = rows.m, a.k = rows.k, a.kind = kind;
   a.width = round_up(rows.k, kChunk);
-  a.blocks = round_up(a.width / kind.block, 16);
-  bool many = strips < 0 ? rows.m > kind.few : strips;
-  if (many && rows.m > 0) a.height = rows.m <= kTallest ? rows.m : ceil_div(rows.m, ceil_div(rows.m, kStrip));
+  a.blocks = a.width / kind.block;
+  if (apart) a.height = kind.few ? 0 : 1;
+  else if (rows.m > kind.few) a.height = rows.m <= kTallest ? rows.m : ceil_div(rows.m, ceil_div(rows.m, kStrip));
   Target to{};
   if (kind.exact) {
     a.values = to.values = scratch.take<float>(a.m * a.width);

@@ -9,7 +9,7 @@ namespace {
 constexpr int64_t kTileQueries = 192;    // queries of a part: their scores and sums stay in the second-level cache
 constexpr int64_t kShortestSplit = 256;  // keys
 constexpr int64_t kSplitUnit = 128;
-constexpr int64_t kSerial = 1 << 20;  // products below which waking other threads costs more than it saves
+constexpr int64_t kSerial = 100000;  // products below which waking other threads costs more than it saves
 
 // Queries of one row and kv head, and how their keys are split into parts; the last part to be done merges them.
 struct Task {

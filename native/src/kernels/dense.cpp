@@ -2,7 +2,7 @@
 // columns are transposed so that the inner loop multiplies a vector of columns by one number of a row.
 #include "kernels/dot.h"
 #include "kernels/float_strips.h"
-#include "kernels/quantized_rows.h"
+#include "kernels/products.h"
 #include "kernels/transpose.h"
 
 namespace vivace {

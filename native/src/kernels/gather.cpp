@@ -1,5 +1,5 @@
-// Products of a mixture of experts. All pairs of an expert are multiplied together, so that its weights are read, and
-// unpacked, once for all of them.
+// Products of a mixture of experts. All pairs of an expert are multiplied together, so that its weights are read once for
+// all of them.
 #include "kernels/quantized.h"
 
 namespace vivace {
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kMostRows = 1020;  // of a group: their share of x stays in a cache
 
-// Pairs order[first, first + count) of one expert; strips when they are many.
+// Pairs order[first, first + count) of one expert.
 struct Group {
   int64_t expert, first, count;
 };
@@ -50,12 +50,8 @@ Plan plan_of(const GatherMatmulArgs& a, int64_t few, Scratch& scratch) {
 
 Weight weight_of(const GatherMatmulArgs& a, int64_t expert) {
   Weight w = a.first;
-  int64_t bits = w.format == Format::dense ? 8 * size_of(w.type) : w.bits;
-  w.data = (const char*)w.data + expert * w.n * (w.k * bits / 8);
-  if (w.format == Format::dense) return w;
-  int64_t bytes = expert * w.n * (w.k / w.group) * (w.format == Format::mxfp4 ? 1 : size_of(w.type));
-  w.scales = (const char*)w.scales + bytes;
-  if (w.biases) w.biases = (const char*)w.biases + bytes;
+  int64_t bytes = w.format == Format::dense ? w.n * w.k * size_of(w.type) : packed_bytes(w);
+  w.data = (const char*)w.data + expert * bytes;
   return w;
 }
 
@@ -68,7 +64,7 @@ void multiply_group(const GatherMatmulArgs& a, const Plan& plan, const Group& gr
   product.out_stride = a.first.n;
   product.bias_type = a.bias_type;
   if (a.bias) product.bias = (const char*)a.bias + group.expert * a.first.n * size_of(a.bias_type);
-  int64_t pitch = round_up(n1 - n0, kPanel);
+  int64_t pitch = round_up(n1 - n0, kColumns);
   float* sums = scratch.take<float>(x.m * pitch);
   multiply(x, product.weight, n0, n1, sums, pitch);
   for (int64_t i = 0; i < x.m; i++)
@@ -88,17 +84,17 @@ void gather_matmul(const GatherMatmulArgs& a) {
   clear_unknown(a);
   Scratch scratch;
   Kind kind = kind_of(a.first, a.exact);
-  Plan plan = plan_of(a, kind.few, scratch);
+  Plan plan = plan_of(a, larger(1, kind.few), scratch);
   if (plan.count == 0) return;
   int32_t* rows = scratch.take<int32_t>(a.pairs);
   const Group& last = plan.groups[plan.count - 1];
   for (int64_t i = 0; i < last.first + last.count; i++) rows[i] = a.x_row[plan.order[i]];
-  Activations few = prepare(scratch, {a.x, plan.few_pairs, a.first.k, a.stride, rows, a.type}, kind, 0);
+  Activations few = prepare(scratch, {a.x, plan.few_pairs, a.first.k, a.stride, rows, a.type}, kind, true);
   Activations* ready = scratch.take<Activations>(plan.count);
   for (int64_t g = 0; g < plan.count; g++) {
     const Group& group = plan.groups[g];
     if (g < plan.few) ready[g] = part(few, group.first, group.first + group.count);
-    else ready[g] = prepare(scratch, {a.x, group.count, a.first.k, a.stride, rows + group.first, a.type}, kind, 1);
+    else ready[g] = prepare(scratch, {a.x, group.count, a.first.k, a.stride, rows + group.first, a.type}, kind);
   }
   int64_t columns = columns_per_item(a.first, 1, a.first.n * plan.count), each = ceil_div(a.first.n, columns);
   parallel_for(plan.count * each, [&](int64_t item) {

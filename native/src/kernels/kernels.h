@@ -17,6 +17,7 @@
 
 #define VIVACE_KERNELS(K)            \
   K(norm, NormArgs)                  \
+  K(pack, PackArgs)                  \
   K(matmul, MatmulArgs)              \
   K(gather_matmul, GatherMatmulArgs) \
   K(embed, EmbedArgs)                \

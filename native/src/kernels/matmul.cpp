@@ -1,13 +1,11 @@
 // Products of one x with several weights: one preparation of x for each kind, one wave of parallel work.
-#include "kernels/quantized.h"
-#include "kernels/quantized_rows.h"
-#include "kernels/scales.h"
+#include "kernels/products.h"
 
 namespace vivace {
 namespace VIVACE_LEVEL {
 namespace {
 
-constexpr int64_t kItemBytes = 131072;  // weights of one item of work: some microseconds, also of reading them
+constexpr int64_t kItemBytes = 65536;  // weights of one item of work: some microseconds
 constexpr int64_t kManyRows = 64;      // from here on weights matter less than the work that an item is,
 constexpr int64_t kWidest = 128;       // and columns: enough of them for rows of out to be written in long pieces
 constexpr int64_t kItemRows = 1020;    // rows of one item: their share of x stays in a cache
@@ -44,7 +42,7 @@ void run(const Task& task, int64_t item, Type out_type) {
   Activations x = part(*task.x, first, first + task.strips);
   int64_t n0 = item % task.column_items * task.columns, n1 = smaller(product.weight.n, n0 + task.columns);
   Scratch scratch;
-  int64_t pitch = round_up(n1 - n0, kPanel);
+  int64_t pitch = round_up(n1 - n0, kColumns);
   float* sums = scratch.take<float>(x.m * pitch);
   multiply(x, product.weight, n0, n1, sums, pitch);
   finish({sums, pitch, x.m, n0, n1}, product, out_type, first * larger<int64_t>(1, x.height));
@@ -67,17 +65,15 @@ int64_t row_bytes(const Weight& weight) {
 int64_t columns_per_item(const Weight& weight, int64_t m, int64_t all_columns) {
   int64_t by_size = kItemBytes / larger<int64_t>(1, row_bytes(weight)), by_share = all_columns / (8 * threads());
   if (m > kManyRows) by_size = kWidest, by_share /= 2;
-  return larger<int64_t>(kPanel, smaller(by_size, by_share) / kPanel * kPanel);
+  return larger<int64_t>(kColumns, smaller(by_size, by_share) / kColumns * kColumns);
 }
 
 void multiply(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   if (x.m == 0 || n0 >= n1) return;
   if (weight.format == Format::dense) {
     (x.height ? multiply_strips_dense : multiply_few_dense)(x, weight, n0, n1, out, pitch);
-  } else if (x.kind.exact) {
-    (x.height ? multiply_strips_exact : multiply_few_exact)(x, weight, n0, n1, out, pitch);
   } else {
-    (x.height ? multiply_strips : multiply_few)(x, weight, n0, n1, out, pitch);
+    (x.kind.exact ? multiply_exact : multiply_int8)(x, weight, n0, n1, out, pitch);
   }
 }
 

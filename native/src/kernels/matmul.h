@@ -5,15 +5,23 @@ namespace vivace {
 
 enum class Format : int32_t { dense, affine, mxfp4 };
 
-// A matrix [n, k] in row-major order without gaps, as MLX stores it.
+// A matrix [n, k]: affine is scale * q + bias, mxfp4 (OCP MX) 2^exponent times a float of 4 bits.
 struct Weight {
-  const void* data;    // dense: elements of `type`; else packed words: `bits` each, the first in the lowest bits
-  const void* scales;  // affine: [n, k / group] of `type`; mxfp4: bytes, each an exponent (E8M0)
-  const void* biases;  // affine: as scales; w = scale * q + bias
+  const void* data;  // dense: elements of `type` in row-major order without gaps; else panels, see panels.h
   int64_t n, k;
   Format format;
-  int32_t bits, group;
-  Type type;
+  int32_t bits, group;  // elements of a row that share a scale
+  Type type;            // of the elements, or of the scales and biases
+};
+
+// Makes panels of `count` matrices as MLX stores them, which follow each other without gaps.
+struct PackArgs {
+  const void* words;   // [n, k] codes, `bits` each, the first in the lowest bits
+  const void* scales;  // affine: [n, k / group] of weight.type; mxfp4: bytes, each an exponent (E8M0)
+  const void* biases;  // affine: as scales
+  void* panels;        // count * packed_bytes(weight)
+  int64_t count;
+  Weight weight;  // without data
 };
 
 // One product with the rows of x: out = x w^T + bias + add.
@@ -32,7 +40,7 @@ struct MatmulArgs {
   int64_t m, stride;  // rows of x, `stride` elements apart
   const Product* products;
   int32_t count;
-  bool exact;  // float32 activations throughout; else quantized weights meet activations rounded to int8 per 64
+  bool exact;  // float32 activations throughout; else quantized weights meet activations rounded to int8 per 64 or 32
   Type type, out_type;  // of x; of out and add
 };
 

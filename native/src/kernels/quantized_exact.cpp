@@ -1,136 +1,100 @@
 // Float32 activations: weights are expanded to scale * q + bias, and everything is a product of floats.
+#include "kernels/codes.h"
 #include "kernels/float_strips.h"
-#include "kernels/quantized_rows.h"
-#include "kernels/quantized_tile.h"
-#include "kernels/scales.h"
-#include "kernels/transpose.h"
-#include "kernels/unpack.h"
+#include "kernels/products.h"
 
 namespace vivace {
 namespace VIVACE_LEVEL {
 namespace {
 
-constexpr int64_t kAhead = 1024;
-constexpr int kVectors = kChunk / kLanes;                           // of floats in a chunk
-constexpr int kChains = smaller(kVectors, kLanes == 16 ? 4 : 2);    // independent sums, to hide the latency of fma
+constexpr int64_t kTileDepth = 128;  // elements of k that are expanded together: with kPanel columns 16 KB, in the first cache
 
+// tile[i][c] = element i of column `column` + c, of the `count` groups that begin at `group`.
 template <class L>
-VIVACE_INLINE void expand_chunk(const uint8_t* w, const float* scale, const float* bias, bool half, Floats* out) {
-  Bytes unpacked[kChunkVectors];
-  if (half) unpack_half<L::code>(w, unpacked);
-  else unpack<L::code>(w, unpacked);
-  const uint8_t* bytes = (const uint8_t*)unpacked;
-  for (int v = 0; v < kVectors; v++) {
-    Floats q = to_floats(load_bytes(bytes + v * kLanes));
-    int block = v * kLanes / L::block;
-    out[v] = fma(q, broadcast(scale[block]), broadcast(bias[block]));
-  }
-}
-
-// Calls use(k, floats of the chunk at k) for a row of weights.
-template <class L, class Use>
-VIVACE_INLINE void expand_row(const Weight& weight, int64_t row, const Use& use) {
-  constexpr int per_chunk = kChunk / L::block;
-  float scale[kLanes + 1], bias[kLanes + 1];
-  scale[kLanes] = bias[kLanes] = 0;
-  const uint8_t* w = (const uint8_t*)weight.data + row * (weight.k * L::bits / 8);
-  int64_t blocks = weight.k / L::block;
-  for (int64_t first = 0; first < blocks; first += kLanes) {
-    ScaleBias of = scales_of(weight, row, first, blocks - first);
-    store(scale, of.scale);
-    store(bias, of.bias);
-    int here = (int)smaller<int64_t>(kLanes, blocks - first);
-    for (int b = 0; b < here; b += per_chunk, w += 8 * L::bits) {
-      Floats floats[kVectors];
-      prefetch(w + kAhead);
-      expand_chunk<L>(w, scale + b, bias + b, L::block == 32 && b + 1 == here, floats);
-      use((first + b) * L::block, floats);
-    }
-  }
-}
-
-// The second half of a last chunk that is not whole meets zeros of x.
-template <class L, int M>
-VIVACE_INLINE void multiply_row(const Activations& x, const Weight& weight, int64_t row, Floats* total) {
-  Floats acc[M][kChains] = {};
-  expand_row<L>(weight, row, [&](int64_t k, const Floats* w) {
-    for (int m = 0; m < M; m++)
-      for (int v = 0; v < kVectors; v++)
-        acc[m][v % kChains] = fma(w[v], load(x.values + m * x.width + k + v * kLanes), acc[m][v % kChains]);
-  });
-  for (int m = 0; m < M; m++) {
-    total[m] = acc[m][0];
-    for (int i = 1; i < kChains; i++) total[m] += acc[m][i];
-  }
-}
-
-template <class L, int M>
-void multiply_rows(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
-  for (int64_t n = n0; n < n1; n += kLanes) {
-    Floats parts[M][kLanes] = {};
-    for (int i = 0; i < smaller<int64_t>(kLanes, n1 - n); i++) {
-      Floats total[M];
-      multiply_row<L, M>(x, weight, n + i, total);
-      for (int m = 0; m < M; m++) parts[m][i] = total[m];
-    }
-    for (int m = 0; m < M; m++) store(out + m * pitch + n - n0, sums_of(parts[m]));
-  }
-}
-
-// [depth, kPanel] floats of a packed tile.
-template <class L>
-void expand_tile(const Tile& tile, float* panel) {
-  for (int64_t quad = 0; quad < tile.depth / 4; quad++) {
-    int64_t block = (tile.k + quad * 4) / L::block;
+void expand(const Weight& weight, const uint8_t* group, int64_t count, int column, float* tile) {
+  const int64_t units = weight.group / kUnit, header = header_bytes(weight), each = group_bytes(weight);
+  for (int64_t g = 0; g < count; g++, group += each)
     for (int side = 0; side < kPanel; side += kLanes) {
-      Ints codes = load_as<Ints>(tile.codes + (quad * kPanel + side) * 4);
-      Floats scale = load(tile.scale + block * kPanel + side), bias = load(tile.bias + block * kPanel + side);
-      for (int i = 0; i < 4; i++)
-        store(panel + (quad * 4 + i) * kPanel + side, fma(to_floats((codes >> (8 * i)) & 255), scale, bias));
+      ScaleBias of = scales_of<L::code>(group, column + side, weight.type);
+      const uint8_t* unit = group + header + 4 * (column + side);
+      float* to = tile + g * weight.group * kPanel + side;
+      for (int64_t u = 0; u < units; u++, unit += L::bits * kWordRow)
+#pragma GCC unroll 8
+        for (int q = 0; q < kUnit / 4; q++, to += 4 * kPanel) {
+          Ints codes = (Ints)quad<L::code>(unit, q);
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; i++) store(to + i * kPanel, fma(to_floats((codes >> (8 * i)) & 255), of.scale, of.bias));
+        }
     }
-  }
 }
 
 template <class L>
-void multiply_panels(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
+void multiply_tiles(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
   Scratch scratch;
-  Tile tile = take_tile(scratch, weight);
-  float* panel = scratch.take<float>(kTileDepth * kPanel);
+  float* tile = scratch.take<float>(kTileDepth * kPanel);
+  const int64_t each = group_bytes(weight);
   for (int64_t n = n0; n < n1; n += kPanel) {
+    const uint8_t* panel = (const uint8_t*)weight.data + n / kColumns * panel_bytes(weight);
     for (int64_t i = 0; i < x.m; i++) std::memset(out + i * pitch + n - n0, 0, kPanel * sizeof(float));
     for (int64_t k = 0; k < x.k; k += kTileDepth) {
-      pack_tile<L>(weight, n, k, tile);
-      expand_tile<L>(tile, panel);
+      int64_t depth = smaller(kTileDepth, x.k - k);
+      expand<L>(weight, panel + k / weight.group * each, depth / weight.group, n % kColumns, tile);
       for (int64_t first = 0; first < x.m; first += x.height) {
         int64_t rows = smaller(x.height, x.m - first);
-        gemm_rows(rows, x.values + first * x.width + k * rows, panel, tile.depth, out + first * pitch + n - n0, pitch);
+        gemm_rows(rows, x.values + first * x.width + k * rows, tile, depth, out + first * pitch + n - n0, pitch);
       }
+    }
+  }
+}
+
+// Codes of one column of a unit, a byte each.
+template <Code code>
+VIVACE_INLINE void column_codes(const uint8_t* unit, uint8_t (&codes)[kUnit]) {
+  constexpr int bits = bits_of(code), low = low_bits(bits), high = bits - low;
+  for (int q = 0; q < kUnit / 4; q++) {
+    uint32_t words = load_as<uint32_t>(unit + q * low / 8 * kWordRow);
+    uint32_t four = words >> (low * (q % (8 / low))) & ((1u << low) - 1) * 0x01010101u;
+    if constexpr (high > 0) {
+      words = load_as<uint32_t>(unit + (low + q * high / 8) * kWordRow);
+      four |= (words >> (high * (q % (8 / high))) & ((1u << high) - 1) * 0x01010101u) << low;
+    }
+    std::memcpy(codes + 4 * q, &four, 4);
+  }
+  if constexpr (code == Code::e2m1)
+    for (int i = 0; i < kUnit; i += 4 * kLanes) {
+      Bytes bytes{};
+      constexpr int n = smaller(kUnit, 4 * kLanes);
+      std::memcpy(&bytes, codes + i, n);
+      bytes = from_e2m1(bytes);
+      std::memcpy(codes + i, &bytes, n);
+    }
+}
+
+template <class L>
+void expand_row(const Weight& weight, int64_t row, float* out) {
+  const int column = (int)(row % kColumns), lane = column % kLanes;
+  const int64_t header = header_bytes(weight);
+  const uint8_t* group = (const uint8_t*)weight.data + row / kColumns * panel_bytes(weight);
+  for (int64_t k = 0; k < weight.k; k += weight.group, group += group_bytes(weight)) {
+    ScaleBias of = scales_of<L::code>(group, column - lane, weight.type);
+    Floats scale = broadcast((float)of.scale[lane]), bias = broadcast((float)of.bias[lane]);
+    const uint8_t* unit = group + header + 4 * column;
+    for (int64_t i = 0; i < weight.group; i += kUnit, unit += L::bits * kWordRow) {
+      uint8_t codes[kUnit];
+      column_codes<L::code>(unit, codes);
+      for (int j = 0; j < kUnit; j += kLanes) store(out + k + i + j, fma(to_floats(load_bytes(codes + j)), scale, bias));
     }
   }
 }
 
 }  // namespace
 
-void multiply_few_exact(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
-  with_layout(weight, false, [&](auto layout) {
-    using L = decltype(layout);
-    int64_t m = 0;
-    for (; m + 4 <= x.m; m += 4) multiply_rows<L, 4>(part(x, m, m + 4), weight, n0, n1, out + m * pitch, pitch);
-    for (; m + 2 <= x.m; m += 2) multiply_rows<L, 2>(part(x, m, m + 2), weight, n0, n1, out + m * pitch, pitch);
-    for (; m < x.m; m++) multiply_rows<L, 1>(part(x, m, m + 1), weight, n0, n1, out + m * pitch, pitch);
-  });
-}
-
-void multiply_strips_exact(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
-  with_layout(weight, false, [&](auto layout) { multiply_panels<decltype(layout)>(x, weight, n0, n1, out, pitch); });
+void multiply_exact(const Activations& x, const Weight& weight, int64_t n0, int64_t n1, float* out, int64_t pitch) {
+  with_layout(weight, [&](auto layout) { multiply_tiles<decltype(layout)>(x, weight, n0, n1, out, pitch); });
 }
 
 void dequantize_row(const Weight& weight, int64_t row, float* out) {
-  with_layout(weight, false, [&](auto layout) {
-    expand_row<decltype(layout)>(weight, row, [&](int64_t k, const Floats* w) {
-      for (int v = 0; v < kVectors; v++) store(out + k + v * kLanes, w[v], larger<int64_t>(0, weight.k - k - v * kLanes));
-    });
-  });
+  with_layout(weight, [&](auto layout) { expand_row<decltype(layout)>(weight, row, out); });
 }
 
 }  // namespace VIVACE_LEVEL

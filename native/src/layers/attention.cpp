@@ -183,7 +183,7 @@ void check_slab(const mx::array& slab, int64_t heads, int64_t dim, int64_t end) 
 Op::Arrays apply(const Held<AttentionLayer>& held, const mx::array& x, const Op::Arrays& keys,
                  const Op::Arrays& values, const std::vector<int64_t>& begins, const std::vector<int64_t>& firsts,
                  const std::vector<int64_t>& positions, int64_t window) {
-  const auto& layer = held.layer;
+  const auto& layer = held.thing;
   size_t rows = begins.size();
   require(x.ndim() == 3 && x.shape(2) == layer->norm.dim() && x.shape(0) == static_cast<int>(rows) && rows > 0,
           "x must be [rows, tokens, dim]");
@@ -237,8 +237,8 @@ void bind_attention_block(nb::module_& module) {
                              "An attention block with its norms, rotary embedding, slabs and residual.")
       .def("__init__", &make, "norm"_a, "post"_a.none(), "q"_a, "k"_a, "v"_a, "o"_a, "q_norm"_a.none(),
            "k_norm"_a.none(), "rope"_a, "heads"_a, "kv_heads"_a, "scale"_a, "gated"_a = false, "exact"_a = false)
-      .def_prop_ro("key_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.layer, l.layer->dim); })
-      .def_prop_ro("value_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.layer, l.layer->value_dim); })
+      .def_prop_ro("key_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.thing, l.thing->dim); })
+      .def_prop_ro("value_shape", [](const Held<AttentionLayer>& l) { return slab_shape(*l.thing, l.thing->value_dim); })
       .def("__call__", &apply, "x"_a, "keys"_a, "values"_a, "begins"_a, "firsts"_a, "positions"_a, "window"_a = 0,
            "x [rows, tokens, dim]; keys and values: slabs [1, kv heads, capacity, dim] of each row. The new tokens are\n"
            "written from begins[row] on and see keys from firsts[row] on, at most the last `window`. Gives x with the\n"

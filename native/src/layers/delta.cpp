@@ -137,7 +137,7 @@ struct Delta : OpOf<Delta> {
 
 Op::Arrays apply(const Held<DeltaLayer>& held, const mx::array& x,
                  const std::optional<mx::array>& conv_state, const std::optional<mx::array>& state) {
-  const auto& layer = held.layer;
+  const auto& layer = held.thing;
   require(x.ndim() == 3 && x.shape(2) == layer->norm.dim(), "x must be [batch, tokens, dim]");
   type_of(x, "x");
   require(conv_state.has_value() == state.has_value(), "both states or none");

@@ -52,7 +52,7 @@ struct Mlp : OpOf<Mlp> {
 };
 
 mx::array apply(const Held<MlpLayer>& held, const mx::array& x) {
-  const auto& layer = held.layer;
+  const auto& layer = held.thing;
   require(x.ndim() > 0 && x.shape(-1) == layer->norm.dim(), "the last axis of x must be that of the norm");
   type_of(x, "x");
   return mx::array(x.shape(), x.dtype(), std::make_shared<Mlp>(stream_of({}), layer), {x});

@@ -1,69 +1,32 @@
 #include "layers/parts.h"
 
-#include <algorithm>
-
-#include "mlx/ops.h"
-#include "mlx/transforms.h"
 #include "runtime/level.h"
 
 namespace vivace {
-namespace {
 
-bool one_of(int value, std::initializer_list<int> values) {
-  return std::find(values.begin(), values.end(), value) != values.end();
-}
-
-}  // namespace
-
-mx::array settled(const mx::array& array) {
-  mx::array result = array;
-  result.eval();
-  if (!result.flags().row_contiguous) {
-    result = mx::contiguous(array, false, mx::Device(mx::Device::cpu));
-    result.eval();
-  }
-  return result;
-}
-
-Linear::Linear(const mx::array& weight, const std::optional<mx::array>& scales, const std::optional<mx::array>& biases,
-               const std::optional<mx::array>& bias, int group_size, int bits, const std::string& mode)
-    : weight_{} {
+Linear::Linear(const mx::array& weight, const std::optional<mx::array>& bias) : weight_{} {
   require(weight.ndim() == 2, "a weight must be a matrix");
   arrays_.push_back(settled(weight));
   weight_.data = in(arrays_[0]);
   weight_.n = weight.shape(0);
   weight_.k = weight.shape(1);
-  if (bits == 0) {
-    weight_.format = Format::dense;
-    weight_.type = type_of(weight, "weight");
-  } else {
-    bool affine = mode == "affine";
-    require(affine || mode == "mxfp4", "mode must be affine or mxfp4, not " + mode);
-    require(weight.dtype() == mx::uint32 && scales.has_value(), "a quantized weight is uint32 and has scales");
-    require(affine ? one_of(bits, {2, 3, 4, 5, 6, 8}) && one_of(group_size, {32, 64, 128}) && biases.has_value()
-                   : bits == 4 && group_size == 32 && scales->dtype() == mx::uint8,
-            "bits, group_size or biases do not fit the mode " + mode);
-    weight_.format = affine ? Format::affine : Format::mxfp4;
-    weight_.bits = bits;
-    weight_.group = group_size;
-    weight_.k = weight.shape(1) * int64_t{32} / bits;
-    mx::Shape groups{weight.shape(0), static_cast<int>(weight_.k / group_size)};
-    require(scales->shape() == groups && (!affine || biases->shape() == groups), "scales must be [n, k / group_size]");
-    arrays_.push_back(settled(*scales));
-    weight_.scales = in(arrays_.back());
-    if (affine) {
-      require(scales->dtype() == biases->dtype(), "scales and biases must have one dtype");
-      weight_.type = type_of(*scales, "scales");
-      arrays_.push_back(settled(*biases));
-      weight_.biases = in(arrays_.back());
-    }
-  }
-  if (bias) {
-    require(bias->ndim() == 1 && bias->shape(0) == weight.shape(0), "bias must be [n]");
-    bias_type_ = type_of(*bias, "bias");
-    arrays_.push_back(settled(*bias));
-    bias_ = in(arrays_.back());
-  }
+  weight_.format = Format::dense;
+  weight_.type = type_of(weight, "weight");
+  set_bias(bias);
+}
+
+Linear::Linear(SharedPacked weight, const std::optional<mx::array>& bias)
+    : packed_(std::move(weight)), weight_(packed_->weight()) {
+  require(!packed_->many(), "a weight must be a matrix");
+  set_bias(bias);
+}
+
+void Linear::set_bias(const std::optional<mx::array>& bias) {
+  if (!bias) return;
+  require(bias->ndim() == 1 && bias->shape(0) == n(), "bias must be [n]");
+  bias_type_ = type_of(*bias, "bias");
+  arrays_.push_back(settled(*bias));
+  bias_ = in(arrays_.back());
 }
 
 Product Linear::into(void* out, const void* add) const {

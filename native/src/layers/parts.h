@@ -5,16 +5,17 @@
 #include <string>
 
 #include "kernels/kernels.h"
+#include "ops/packed.h"
 #include "ops/primitive.h"
 
 namespace vivace {
 
-// A dense or quantized matrix [n, k] with an optional bias [n]. Its arrays are evaluated and contiguous.
+// A dense or packed matrix [n, k] with an optional bias [n]. Its arrays are evaluated and contiguous.
 class Linear {
  public:
-  // bits 0: dense. Throws std::invalid_argument for shapes or types that do not fit together.
-  Linear(const mx::array& weight, const std::optional<mx::array>& scales, const std::optional<mx::array>& biases,
-         const std::optional<mx::array>& bias, int group_size, int bits, const std::string& mode);
+  // Throws std::invalid_argument for shapes or types that do not fit together.
+  Linear(const mx::array& weight, const std::optional<mx::array>& bias);
+  Linear(SharedPacked weight, const std::optional<mx::array>& bias);
 
   int64_t n() const { return weight_.n; }
   int64_t k() const { return weight_.k; }
@@ -22,7 +23,10 @@ class Linear {
   Product into(void* out, const void* add = nullptr) const;
 
  private:
+  void set_bias(const std::optional<mx::array>& bias);
+
   std::vector<mx::array> arrays_;
+  SharedPacked packed_;
   Weight weight_;
   const void* bias_ = nullptr;
   Type bias_type_ = Type::f32;
@@ -70,16 +74,6 @@ void activate(Activation kind, const float* gate, int64_t gate_stride, const flo
 
 // "swiglu" or "geglu" (with the tanh approximation). Throws std::invalid_argument for others.
 Activation activation_of(const std::string& name);
-
-// What Python holds of a layer. A node of the graph holds the layer itself: it is let go of on the stream's thread, which
-// must not wait for Python's lock, nor ask for it when Python is gone. So no part may be shared with a Python object.
-template <class Layer>
-struct Held {
-  std::shared_ptr<const Layer> layer;
-};
-
-// An evaluated array whose elements lie in order.
-mx::array settled(const mx::array& array);
 
 // Runs one matmul of x [m, k] with several matrices.
 void multiply(const void* x, Type type, int64_t m, int64_t k, std::initializer_list<Product> products, Type out_type,

@@ -13,6 +13,7 @@ namespace nb = nanobind;
 
 void bind_norm(nb::module_& module);
 void bind_draw(nb::module_& module);
+void bind_packed(nb::module_& module);
 void bind_parts(nb::module_& module);
 void bind_mlp(nb::module_& module);
 void bind_attention_block(nb::module_& module);

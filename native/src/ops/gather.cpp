@@ -1,8 +1,8 @@
 #include "kernels/matmul.h"
 #include "mlx/ops.h"
 #include "ops/bindings.h"
+#include "ops/packed.h"
 #include "ops/primitive.h"
-#include "ops/weights.h"
 #include "runtime/level.h"
 
 namespace vivace {
@@ -24,8 +24,6 @@ Weight dense_weight(const mx::array& w) {
   return weight;
 }
 
-constexpr WeightFormat kDense{Format::dense, 0, 0};
-
 // For each entry of `batch`, in order, which one of an array of this shape is broadcast to it.
 std::vector<int32_t> broadcast_rows(const mx::Shape& shape, const mx::Shape& batch) {
   std::vector<int32_t> rows{0};
@@ -44,50 +42,56 @@ std::vector<int32_t> broadcast_rows(const mx::Shape& shape, const mx::Shape& bat
   return rows;
 }
 
-// Inputs: x [..., M, K], w [E, N, K], indices [...], then scales, biases and bias [E, N] as far as there are any.
+// Experts [E, N, K]: an input of the node, or packed.
+struct Experts {
+  SharedPacked packed;
+  int64_t count, n, k;
+};
+
+Experts experts_of(const mx::array& w) { return {nullptr, w.shape(0), w.shape(1), w.shape(2)}; }
+Experts experts_of(const SharedPacked& w) { return {w, w->count(), w->weight().n, w->weight().k}; }
+
+// Inputs: x [..., M, K], indices [...], then bias [E, N] if there is one, and the experts if they are not packed.
 struct GatherMatmul : OpOf<GatherMatmul> {
-  WeightFormat format;
+  Experts w;
   bool exact, has_bias;
 
-  GatherMatmul(mx::Stream s, WeightFormat format, bool exact, bool has_bias)
-      : OpOf(s), format(format), exact(exact), has_bias(has_bias) {}
+  GatherMatmul(mx::Stream s, Experts w, bool exact, bool has_bias)
+      : OpOf(s), w(std::move(w)), exact(exact), has_bias(has_bias) {}
   const char* name() const override { return "VivaceGatherMatmul"; }
-  auto key() const { return std::tuple_cat(format.key(), std::make_tuple(exact, has_bias)); }
+  auto key() const { return std::make_tuple(w.packed, w.n, exact, has_bias); }
 
   // Of x and indices together.
   static mx::Shape batch_of(const mx::array& x, const mx::array& indices) {
     return mx::broadcast_shapes(mx::Shape(x.shape().begin(), x.shape().end() - 2), indices.shape());
   }
-  static mx::Shape shape_of(const mx::array& x, const mx::array& w, const mx::array& indices) {
+  mx::Shape shape_of(const mx::array& x, const mx::array& indices) const {
     mx::Shape shape = batch_of(x, indices);
     shape.push_back(x.shape(-2));
-    shape.push_back(w.shape(1));
+    shape.push_back(static_cast<mx::ShapeElem>(w.n));
     return shape;
   }
-  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override {
-    return {shape_of(inputs[0], inputs[1], inputs[2])};
-  }
+  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override { return {shape_of(inputs[0], inputs[1])}; }
 
   Work prepare(const Arrays& inputs, Arrays& outputs) override {
-    mx::array x = dense(inputs[0]), w = dense(inputs[1]), indices = dense(inputs[2]);
+    mx::array x = dense(inputs[0]), indices = dense(inputs[1]);
     allocate(outputs[0]);
     if (outputs[0].size() == 0) return {};
-    size_t next = 3;
-    auto take = [&](bool there) { return there ? std::optional(dense(inputs[next++])) : std::nullopt; };
-    auto scales = take(format.format != Format::dense), biases = take(format.format == Format::affine);
-    auto bias = take(has_bias);
     GatherMatmulArgs args{};
     args.x = in(x);
     args.stride = x.shape(-1);
-    args.experts = w.shape(0);
-    args.first = scales ? weight_of(format, w, *scales, biases ? &*biases : nullptr) : dense_weight(w);
-    if (bias) args.bias = in(*bias), args.bias_type = type_of(*bias, "bias");
+    args.experts = w.count;
+    args.first = w.packed ? w.packed->weight() : dense_weight(dense(inputs.back()));
+    if (has_bias) {
+      mx::array bias = dense(inputs[2]);
+      args.bias = in(bias), args.bias_type = type_of(bias, "bias");
+    }
     args.out = out(outputs[0]);
     args.exact = exact;
     args.type = args.out_type = type_of(x, "x");
 
     const mx::Shape batch = batch_of(x, indices);
-    return [args, m = x.shape(-2), index = in<int32_t>(indices), experts = broadcast_rows(indices.shape(), batch),
+    return [args, held = w.packed, m = x.shape(-2), index = in<int32_t>(indices), experts = broadcast_rows(indices.shape(), batch),
             matrices = broadcast_rows(mx::Shape(x.shape().begin(), x.shape().end() - 2), batch)]() mutable {
       std::vector<int32_t> x_row, expert;
       for (size_t i = 0; i < matrices.size(); i++)
@@ -103,94 +107,84 @@ struct GatherMatmul : OpOf<GatherMatmul> {
   }
 };
 
-mx::array gathered(const WeightFormat& format, Op::Arrays inputs, bool exact, const std::optional<mx::array>& bias,
-                   mx::StreamOrDevice where) {
-  const mx::array x = inputs[0], w = inputs[1];
-  require(x.ndim() >= 2, "x must be [..., M, K]");
+mx::array gathered(const mx::array& x, Experts w, const mx::array& indices, bool exact,
+                   const std::optional<mx::array>& bias, const std::optional<mx::array>& dense, mx::StreamOrDevice where) {
+  require(x.ndim() >= 2 && x.shape(-1) == w.k, "x must be [..., M, K]");
   type_of(x, "x");
-  inputs[2] = as_int32(inputs[2], where);
+  Op::Arrays inputs{x, as_int32(indices, where)};
   if (bias) {
-    require(bias->ndim() == 2 && bias->shape(0) == w.shape(0) && bias->shape(1) == w.shape(1), "bias must be [E, N]");
+    require(bias->ndim() == 2 && bias->shape(0) == w.count && bias->shape(1) == w.n, "bias must be [E, N]");
     type_of(*bias, "bias");
     inputs.push_back(*bias);
   }
-  auto op = std::make_shared<GatherMatmul>(stream_of(where), format, exact, bias.has_value());
-  return mx::array(GatherMatmul::shape_of(x, w, inputs[2]), x.dtype(), op, inputs);
+  if (dense) inputs.push_back(*dense);
+  auto op = std::make_shared<GatherMatmul>(stream_of(where), std::move(w), exact, bias.has_value());
+  return mx::array(op->shape_of(x, indices), x.dtype(), op, inputs);
 }
 
 mx::array gather_mm(const mx::array& x, const mx::array& w, const mx::array& indices,
                     const std::optional<mx::array>& bias, mx::StreamOrDevice where) {
-  require(x.ndim() >= 2 && w.ndim() == 3 && w.shape(2) == x.shape(-1), "x must be [..., M, K] and w [E, N, K]");
+  require(w.ndim() == 3, "w must be [E, N, K]");
   type_of(w, "w");
-  return gathered(kDense, {x, w, indices}, true, bias, where);
+  return gathered(x, experts_of(w), indices, true, bias, w, where);
 }
 
-mx::array gather_qmm(const mx::array& x, const mx::array& w, const mx::array& scales,
-                     const std::optional<mx::array>& biases, const mx::array& indices, int group_size, int bits,
-                     const std::string& mode, bool exact, const std::optional<mx::array>& bias,
-                     mx::StreamOrDevice where) {
-  WeightFormat format = weight_format(mode, bits, group_size);
-  require(x.ndim() >= 2 && w.ndim() == 3, "x must be [..., M, K] and w [E, N, K * bits / 32]");
-  require_weight(format, w, scales, biases, x.shape(-1));
-  Op::Arrays inputs{x, w, indices, scales};
-  if (biases) inputs.push_back(*biases);
-  return gathered(format, std::move(inputs), exact, bias, where);
+mx::array gather_qmm(const mx::array& x, const Held<Packed>& w, const mx::array& indices, bool exact,
+                     const std::optional<mx::array>& bias, mx::StreamOrDevice where) {
+  require(w.thing->many(), "w must be [E, N, K]");
+  return gathered(x, experts_of(w.thing), indices, exact, bias, {}, where);
 }
 
-// Inputs: indices [...], weight [N, K], then scales and biases as far as there are any.
+// Inputs: indices [...], then the weight [N, K] if it is not packed.
 struct Embed : OpOf<Embed> {
-  WeightFormat format;
+  SharedPacked packed;
+  int64_t k;
   Type type;
   float scale;
 
-  Embed(mx::Stream s, WeightFormat format, Type type, float scale) : OpOf(s), format(format), type(type), scale(scale) {}
+  Embed(mx::Stream s, SharedPacked packed, int64_t k, Type type, float scale)
+      : OpOf(s), packed(std::move(packed)), k(k), type(type), scale(scale) {}
   const char* name() const override { return "VivaceEmbed"; }
-  auto key() const { return std::tuple_cat(format.key(), std::make_tuple(type, scale)); }
+  auto key() const { return std::make_tuple(packed, k, type, scale); }
 
-  mx::Shape shape_of(const mx::array& indices, const mx::array& w) const {
+  mx::Shape shape_of(const mx::array& indices) const {
     mx::Shape shape = indices.shape();
-    int64_t k = format.format == Format::dense ? w.shape(1) : w.shape(1) * int64_t{32} / format.bits;
     shape.push_back(static_cast<mx::ShapeElem>(k));
     return shape;
   }
-  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override { return {shape_of(inputs[0], inputs[1])}; }
+  std::vector<mx::Shape> output_shapes(const Arrays& inputs) override { return {shape_of(inputs[0])}; }
 
   Work prepare(const Arrays& inputs, Arrays& outputs) override {
-    mx::array indices = dense(inputs[0]), w = dense(inputs[1]);
+    mx::array indices = dense(inputs[0]);
     allocate(outputs[0]);
     if (outputs[0].size() == 0) return {};
     EmbedArgs args{in<int32_t>(indices), static_cast<int64_t>(indices.size()), {}, out(outputs[0]), scale, type};
-    if (format.format == Format::dense) {
-      args.weight = dense_weight(w);
-    } else {
-      mx::array scales = dense(inputs[2]);
-      auto biases = inputs.size() > 3 ? std::optional(dense(inputs[3])) : std::nullopt;
-      args.weight = weight_of(format, w, scales, biases ? &*biases : nullptr);
-    }
-    return [args] { kernels().embed(args); };
+    args.weight = packed ? packed->weight() : dense_weight(dense(inputs[1]));
+    return [args, held = packed] { kernels().embed(args); };
   }
 };
 
-mx::array embed(const mx::array& indices, const mx::array& w, const std::optional<mx::array>& scales,
-                const std::optional<mx::array>& biases, int group_size, int bits, const std::string& mode,
-                const std::optional<mx::Dtype>& dtype, float scale, mx::StreamOrDevice where) {
-  require(w.ndim() == 2, "weight must have two axes");
-  WeightFormat format = kDense;
-  Op::Arrays inputs{as_int32(indices, where), w};
-  mx::Dtype out_dtype = dtype.value_or(scales ? (scales->dtype() == mx::uint8 ? mx::bfloat16 : scales->dtype()) : w.dtype());
-  if (scales) {
-    format = weight_format(mode, bits, group_size);
-    require_weight(format, w, *scales, biases, w.shape(1) * int64_t{32} / bits);
-    inputs.push_back(*scales);
-    if (biases) inputs.push_back(*biases);
-  } else {
-    type_of(w, "weight");
-  }
-  require(out_dtype == mx::float32 || out_dtype == mx::float16 || out_dtype == mx::bfloat16,
+mx::array embedded(Op::Arrays inputs, SharedPacked packed, int64_t k, mx::Dtype dtype, float scale,
+                   mx::StreamOrDevice where) {
+  require(dtype == mx::float32 || dtype == mx::float16 || dtype == mx::bfloat16,
           "dtype must be float32, float16 or bfloat16");
-  Type type = out_dtype == mx::float32 ? Type::f32 : out_dtype == mx::float16 ? Type::f16 : Type::bf16;
-  auto op = std::make_shared<Embed>(stream_of(where), format, type, scale);
-  return mx::array(op->shape_of(indices, w), out_dtype, op, inputs);
+  Type type = dtype == mx::float32 ? Type::f32 : dtype == mx::float16 ? Type::f16 : Type::bf16;
+  auto op = std::make_shared<Embed>(stream_of(where), std::move(packed), k, type, scale);
+  return mx::array(op->shape_of(inputs[0]), dtype, op, inputs);
+}
+
+mx::array embed(const mx::array& indices, const mx::array& w, const std::optional<mx::Dtype>& dtype, float scale,
+                mx::StreamOrDevice where) {
+  require(w.ndim() == 2, "weight must have two axes");
+  type_of(w, "weight");
+  return embedded({as_int32(indices, where), w}, nullptr, w.shape(1), dtype.value_or(w.dtype()), scale, where);
+}
+
+mx::array embed_packed(const mx::array& indices, const Held<Packed>& w, const std::optional<mx::Dtype>& dtype, float scale,
+                       mx::StreamOrDevice where) {
+  const SharedPacked& packed = w.thing;
+  require(!packed->many(), "weight must have two axes");
+  return embedded({as_int32(indices, where)}, packed, packed->weight().k, dtype.value_or(packed->dtype()), scale, where);
 }
 
 }  // namespace
@@ -201,14 +195,16 @@ void bind_gather(nb::module_& module) {
              "stream"_a = nb::none(),
              "x [..., M, K], broadcast against indices [...], times the transpose of w [E, N, K] of that index, + its row "
              "of bias [E, N]: [..., M, N]. An index of no expert gives zeros.");
-  module.def("gather_qmm", &gather_qmm, "x"_a, "w"_a, "scales"_a, "biases"_a.none(), "indices"_a, nb::kw_only(),
-             "group_size"_a = 64, "bits"_a = 4, "mode"_a = "affine", "exact"_a = false, "bias"_a = nb::none(),
-             "stream"_a = nb::none(), "gather_mm with quantized w; `exact` as in quantized_matmul.");
-  module.def("embed", &embed, "indices"_a, "weight"_a, "scales"_a = nb::none(), "biases"_a = nb::none(), nb::kw_only(),
-             "group_size"_a = 64, "bits"_a = 4, "mode"_a = "affine", "dtype"_a = nb::none(), "scale"_a = 1.0f,
-             "stream"_a = nb::none(),
-             "Rows of a table [N, K], dense or (with scales) quantized, times `scale`: [..., K] in `dtype`. Negative "
-             "indices count from the end; those of no row give zeros.");
+  module.def("gather_qmm", &gather_qmm, "x"_a, "w"_a, "indices"_a, nb::kw_only(), "exact"_a = false,
+             "bias"_a = nb::none(), "stream"_a = nb::none(),
+             "gather_mm with a Packed w; `exact` as in quantized_matmul.");
+  const char* doc =
+      "Rows of a table [N, K], an array or Packed, times `scale`: [..., K] in `dtype`. Negative indices count from the "
+      "end; those of no row give zeros.";
+  module.def("embed", &embed, "indices"_a, "weight"_a, nb::kw_only(), "dtype"_a = nb::none(), "scale"_a = 1.0f,
+             "stream"_a = nb::none(), doc);
+  module.def("embed", &embed_packed, "indices"_a, "weight"_a, nb::kw_only(), "dtype"_a = nb::none(), "scale"_a = 1.0f,
+             "stream"_a = nb::none(), doc);
 }
 
 }  // namespace vivace

@@ -15,6 +15,7 @@ NB_MODULE(_native, module) {
   module.def("set_threads", &vivace::set_threads, "count"_a, nanobind::call_guard<nanobind::gil_scoped_release>());
   vivace::bind_norm(module);
   vivace::bind_draw(module);
+  vivace::bind_packed(module);
   vivace::bind_parts(module);
   vivace::bind_mlp(module);
   vivace::bind_attention_block(module);

@@ -1,6 +1,7 @@
 // How a kernel becomes a node of MLX's graph.
 #pragma once
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,7 +19,7 @@ namespace mx = mlx::core;
 
 // A node whose outputs are computed by one function on the stream's thread. Subclasses say in `prepare` what that is:
 // it runs when MLX walks the graph, allocates the outputs (`allocate`, `reuse`) and returns the work, which must hold
-// pointers and numbers only. MLX keeps inputs and outputs alive until the work is done.
+// pointers, numbers and what `Held` is for. MLX keeps inputs and outputs alive until the work is done.
 class Op : public mx::Primitive {
  public:
   using Work = std::function<void()>;
@@ -55,6 +56,14 @@ class OpOf : public Op {
   bool is_equivalent(const mx::Primitive& other) const override {
     return static_cast<const Self&>(*this).key() == static_cast<const Self&>(other).key();
   }
+};
+
+// What Python holds of something that nodes of the graph use, such as a layer. A node holds the thing itself: it is let go
+// of on the stream's thread, which must not wait for Python's lock, nor ask for it when Python is gone. So nothing in it may
+// be a Python object.
+template <class Thing>
+struct Held {
+  std::shared_ptr<const Thing> thing;
 };
 
 // Throws std::invalid_argument for any but float32, float16 and bfloat16; `what` names the array.

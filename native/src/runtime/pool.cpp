@@ -33,12 +33,28 @@ inline void pause() {
 #endif
 }
 
-// A ticket is generation (24 bits), total (20) and next item (20) in one word: whoever advances `next` knows that the
-// body it read belongs to that generation, since a generation ends only when all its items are done.
-constexpr uint64_t ticket_of(uint64_t generation, uint64_t total) { return generation << 40 | total << 20; }
-constexpr uint64_t generation_of(uint64_t ticket) { return ticket >> 40; }
-constexpr uint64_t total_of(uint64_t ticket) { return ticket >> 20 & 0xFFFFF; }
-constexpr uint64_t next_of(uint64_t ticket) { return ticket & 0xFFFFF; }
+// What is left of a thread's share is generation (24 bits), first item (20) and end (20) in one word: whoever takes an
+// item from it may read the body afterwards, since a generation ends only when all its items are done.
+constexpr uint64_t share_of(uint64_t generation, uint64_t first, uint64_t end) { return generation << 40 | first << 20 | end; }
+constexpr uint64_t generation_of(uint64_t share) { return share >> 40; }
+constexpr uint64_t first_of(uint64_t share) { return share >> 20 & 0xFFFFF; }
+constexpr uint64_t end_of(uint64_t share) { return share & 0xFFFFF; }
+
+// In a cache line of its own: threads that take items do not disturb each other before there is nothing else to take.
+struct alignas(64) Share {
+  std::atomic<uint64_t> left{0};
+
+  // The first item, for the owner, or the last, for others; -1 when nothing is left of this generation.
+  int64_t take(uint64_t generation, bool last) {
+    uint64_t share = left.load(std::memory_order_acquire);
+    while (generation_of(share) == generation && first_of(share) < end_of(share)) {
+      uint64_t rest = last ? share - 1 : share + (1 << 20);
+      if (left.compare_exchange_weak(share, rest, std::memory_order_acq_rel))
+        return static_cast<int64_t>(last ? end_of(rest) : first_of(share));
+    }
+    return -1;
+  }
+};
 
 int default_threads() {
   if (const char* wish = std::getenv("VIVACE_THREADS")) {
@@ -101,24 +117,27 @@ class Pool {
  private:
   void generation(int64_t total) {
     done_.store(0, std::memory_order_relaxed);
-    uint64_t number = (generation_of(ticket_.load(std::memory_order_relaxed)) + 1) & 0xFFFFFF;
-    ticket_.store(ticket_of(number, total));
+    const uint64_t number = (number_.load(std::memory_order_relaxed) + 1) & 0xFFFFFF;
+    const int parts = size();
+    for (int i = 0; i < parts; i++)
+      shares_[i].left.store(share_of(number, total * i / parts, total * (i + 1) / parts), std::memory_order_release);
+    number_.store(number);
     if (sleepers_.load() > 0) wake_all();
-    work(number);
+    work(number, 0);
     for (int tries = 0; done_.load(std::memory_order_acquire) < total; tries++) {
       if (tries < 4096) pause();
       else sched_yield();  // the thread that has the last item was taken off its processor
     }
   }
 
-  void work(uint64_t number) {
-    uint64_t ticket = ticket_.load(std::memory_order_acquire);
-    while (generation_of(ticket) == number && next_of(ticket) < total_of(ticket)) {
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
-      item(offset_ + static_cast<int64_t>(next_of(ticket)));
-      done_.fetch_add(1, std::memory_order_acq_rel);
-      ticket = ticket_.load(std::memory_order_acquire);
-    }
+  // A thread's own share in order, as memory likes it; then what others have not come to, from its end.
+  void work(uint64_t number, int index) {
+    const int parts = size();
+    for (int step = 0; step < parts; step++)
+      for (int64_t i; (i = shares_[(index + step) % parts].take(number, step > 0)) >= 0;) {
+        item(offset_ + i);
+        done_.fetch_add(1, std::memory_order_acq_rel);
+      }
   }
 
   // The first exception is kept for the caller; items that have not begun are then skipped.
@@ -135,14 +154,14 @@ class Pool {
   void loop(int index) {
     inside = true;
     for (uint64_t seen = 0; await(seen, index);) {
-      seen = generation_of(ticket_.load(std::memory_order_acquire));
-      work(seen);
+      seen = number_.load(std::memory_order_acquire);
+      work(seen, index);
     }
   }
 
   // Waits for another generation than `seen`; false when the thread is no longer needed.
   bool await(uint64_t seen, int index) {
-    auto news = [&] { return generation_of(ticket_.load()) != seen || index >= size(); };
+    auto news = [&] { return number_.load() != seen || index >= size(); };
     auto until = std::chrono::steady_clock::now() + kSpin;
     do {
       for (int i = 0; i < 64; i++) {
@@ -181,13 +200,13 @@ class Pool {
 
   std::mutex running_, sleep_;
   std::condition_variable wake_;
-  // Each in a cache line of its own: threads that take items do not disturb those that wait for the end.
-  alignas(64) std::atomic<uint64_t> ticket_{0};
+  Share shares_[kMost];
+  alignas(64) std::atomic<uint64_t> number_{0};  // of the generation
   alignas(64) std::atomic<int64_t> done_{0};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<int> size_{1};
   std::vector<std::thread> threads_;  // the caller is one more
-  void (*body_)(void*, int64_t) = nullptr;
+  alignas(64) void (*body_)(void*, int64_t) = nullptr;  // apart from what threads look at while they wait
   void* context_ = nullptr;
   int64_t offset_ = 0;
   std::atomic<bool> failed_{false};

@@ -6,8 +6,9 @@ namespace vivace {
 
 // Runs body(context, i) for i in [0, count), on the calling thread and the pool's; returns when all are done.
 //
-// Items are handed out one by one, so a thread that the system takes away delays one item and not a fixed share: make
-// an item worth at least some microseconds, and have several per thread. Called while another thread has the pool (two
+// Each thread begins with a share of its own, in order, so that what lies together is read by one; whoever is done takes
+// items from the end of the others' shares, so that a thread that the system takes away delays one item and no share. Make
+// an item worth at least a microsecond, and have several per thread. Called while another thread has the pool (two
 // MLX streams), or from inside an item, the caller does all items itself; so it does in a child of fork().
 //
 // Throws what an item throws (the first, where several do), once no item runs; those that had not begun are left out.

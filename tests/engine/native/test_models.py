@@ -10,11 +10,11 @@ from mlx_lm.models.rope_utils import YarnRoPE
 
 from tests.random_models import KINDS, ONE_BY_ONE, VOCAB, random_checkpoint
 from vivace.engine.cache.ragged import BatchCaches
-from vivace.engine.models import LoadedModel, load
+from vivace.engine.models import LoadedModel, LoadError, load
 from vivace.engine.native.blocks import FusedBlock
-from vivace.engine.native.layers import Kernels, native_layer
+from vivace.engine.native.layers import Kernels, NativeLinear, PackedLayer, native_layer
 from vivace.engine.probe import probe
-from vivace.engine.seams import Means
+from vivace.engine.seams import Means, install_seams
 
 vivace_cpu = pytest.importorskip("vivace_cpu")
 
@@ -154,6 +154,37 @@ def test_a_layer_of_ours_answers_what_models_ask_of_theirs():
     packed = native_layer(nn.QuantizedLinear(64, 32, bits=4, group_size=32), kernels)
     assert (rope.base, rope.dims, norm.eps) == (500.0, 8, 1e-4)
     assert (packed.bits, packed.group_size, packed.mode) == (4, 32, "affine")
+
+
+def test_quantized_weights_are_packed_and_their_arrays_let_go_of(checkpoint):
+    folder, fractions = checkpoint("qwen3", 4), []
+    model = load(folder, "auto", fractions.append, Means(Kernels(vivace_cpu)))
+    layers = [m for _, m in model.model.named_modules() if isinstance(m, PackedLayer)]
+    assert len(layers) > 7
+    assert not any(name in layer for layer in layers for name in ("weight", "scales", "biases"))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+    on_disk = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    assert 0.9 * on_disk < model.weight_bytes < 1.5 * on_disk  # n is rounded up to 32
+
+
+def test_a_layer_in_two_places_stays_one():
+    model = nn.Module()
+    layer = nn.Linear(64, 64)
+    model.first, model.second = layer, layer
+    install_seams(model, Means(Kernels(vivace_cpu)))
+    assert model.first is model.second
+    assert type(model.first) is NativeLinear
+
+
+def test_weights_that_do_not_fit_together_are_a_load_error(tmp_path):
+    folder = random_checkpoint(tmp_path / "broken", "qwen3", 0, 4)
+    file = next(folder.glob("*.safetensors"))
+    weights = mx.load(str(file))
+    name = next(name for name in weights if name.endswith("down_proj.biases"))
+    mx.save_safetensors(str(file), {**weights, name: weights[name].astype(mx.int32)}, {"format": "mlx"})
+    with pytest.raises(LoadError, match="biases must have the shape and dtype of scales"):
+        native(folder)
 
 
 def test_a_rope_asked_for_more_is_mlx_lms():

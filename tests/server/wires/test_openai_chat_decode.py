@@ -124,6 +124,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (body(response_format={"type": "json_schema"}), "response_format.json_schema", "needs it"),
     (body(reasoning_effort="max"), "reasoning_effort", "high"),
     (body(enable_thinking="yes"), "enable_thinking", "boolean"),
+    (body(thinking_token_budget=-2), "thinking_token_budget", "-1"),
+    (body(thinking_budget=1.5), "thinking_budget", "integer"),
     (body(chat_template_kwargs=[]), "chat_template_kwargs", "object"),
     (body(chat_template_kwargs={"enable_thinking": "no"}), "chat_template_kwargs.enable_thinking", "true or false"),
     (body(user=5), "user", "string"),
@@ -146,6 +148,7 @@ OPTIONAL = [
     *("logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "repetition_penalty"),
     *("stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("response_format", "reasoning_effort", "enable_thinking", "chat_template_kwargs", "user", "metadata"),
+    *("thinking_token_budget", "thinking_budget"),
 ]
 
 
@@ -221,6 +224,13 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"reasoning_effort": "none"}, {"thinking": False, "reasoning_effort": "none"}),
     ({"reasoning_effort": "low"}, {"thinking": True, "reasoning_effort": "low"}),
     ({"reasoning_effort": "low", "enable_thinking": False}, {"thinking": False}),
+    ({"thinking_token_budget": 64}, {"thinking": None, "thinking_budget": 64}),
+    ({"thinking_budget": 64, "enable_thinking": True}, {"thinking": True, "thinking_budget": 64}),
+    ({"thinking_token_budget": 64, "thinking_budget": 9}, {"thinking_budget": 64}),
+    ({"thinking_token_budget": -1, "thinking_budget": 9}, {"thinking": None, "thinking_budget": None}),
+    ({"thinking_budget": 0}, {"thinking": False, "thinking_budget": 0}),
+    ({"thinking_budget": 0, "reasoning_effort": "low"}, {"thinking": False}),
+    ({"thinking_budget": 0, "enable_thinking": True}, {"thinking": True, "thinking_budget": 0}),
     ({"chat_template_kwargs": {"enable_thinking": False, "x": 1}}, {"thinking": False, "template_kwargs": {"x": 1}}),
 ]
 

@@ -102,6 +102,11 @@ class BatchCaches:
             for i in range(len(members[0]))
         ]
 
+    def give_back(self, at: int, caches: list[LayerCache]) -> None:
+        """Write the state of row `at`, which the batch has taken over, into the row's own layer caches."""
+        for layer, own in zip(self.layers, caches, strict=True):
+            _give_back(layer, own, at)
+
     def advance(self, offsets: list[int]) -> None:
         """Set the rows' positions for the next forward."""
         if len(offsets) > 1:
@@ -122,6 +127,14 @@ class BatchCaches:
             ]
             return CacheList(*parts)
         raise UnbatchableError(type(first).__name__)
+
+
+def _give_back(layer: LayerCache, own: LayerCache, at: int) -> None:
+    if isinstance(own, CacheList):
+        for part, own_part in zip(layer.caches, own.caches, strict=True):
+            _give_back(part, own_part, at)
+    elif isinstance(own, ArraysCache):
+        own.cache = [None if array is None else array[at : at + 1] for array in layer.cache]
 
 
 def _regather(old: ArraysCache | None, kept: list[int], joining: list[ArraysCache]) -> ArraysCache:

@@ -1,7 +1,8 @@
 """Layers of mlx and mlx-lm, computed by our CPU kernels.
 
-Each class here stands for one of theirs, has the same parameters under the same names and is called the same way.
-Weights stay as the checkpoint has them (quantized, or in half precision); activations are float32.
+Each class here stands for one of theirs, is called the same way and has the same parameters under the same names, but
+for quantized weights once they are packed. Weights stay as precise as the checkpoint has them (quantized, or in half
+precision); activations are float32.
 """
 
 from collections.abc import Callable
@@ -51,27 +52,27 @@ class NativeLinear(NativeLayer):
         return self._kernels.ops.Linear(self.weight, bias=self.get("bias"))
 
 
-class _Packed(NativeLayer):
-    """A layer whose weights are packed."""
+class PackedLayer(NativeLayer):
+    """A layer whose weights are quantized: `pack` lays them out for the kernels, once, and lets go of the arrays."""
 
-    @property
-    def _format(self) -> dict[str, Any]:
-        return {"group_size": self.group_size, "bits": self.bits, "mode": self.mode}
+    def pack(self) -> int:
+        """Bytes of the weights now."""
+        parts = (self.pop(name, None) for name in ("weight", "scales", "biases"))
+        form = {"group_size": self.group_size, "bits": self.bits, "mode": self.mode}
+        self._packed: Any = self._kernels.ops.Packed(*parts, **form)
+        return int(self._packed.nbytes)
 
 
-class NativeQuantizedLinear(_Packed):
+class NativeQuantizedLinear(PackedLayer):
     """`nn.QuantizedLinear`."""
 
     def __call__(self, x: mx.array) -> mx.array:
-        weights = self.weight, self.scales, self.get("biases")
         multiply = self._kernels.ops.quantized_matmul
-        return multiply(x, *weights, exact=self._kernels.exact, bias=self.get("bias"), **self._format)
+        return multiply(x, self._packed, exact=self._kernels.exact, bias=self.get("bias"))
 
     def handle(self) -> Any:
         """For fused blocks."""
-        return self._kernels.ops.Linear(
-            self.weight, self.scales, self.get("biases"), bias=self.get("bias"), **self._format
-        )
+        return self._kernels.ops.Linear(self._packed, bias=self.get("bias"))
 
 
 class NativeEmbedding(NativeLayer):
@@ -84,16 +85,14 @@ class NativeEmbedding(NativeLayer):
         return self._kernels.ops.matmul(x, self.weight)
 
 
-class NativeQuantizedEmbedding(_Packed):
+class NativeQuantizedEmbedding(PackedLayer):
     """`nn.QuantizedEmbedding`."""
 
     def __call__(self, tokens: mx.array) -> mx.array:
-        weights = self.weight, self.scales, self.get("biases")
-        return self._kernels.ops.embed(tokens, *weights, dtype=self._kernels.dtype, **self._format)
+        return self._kernels.ops.embed(tokens, self._packed, dtype=self._kernels.dtype)
 
     def as_linear(self, x: mx.array) -> mx.array:
-        weights = self.weight, self.scales, self.get("biases")
-        return self._kernels.ops.quantized_matmul(x, *weights, exact=self._kernels.exact, **self._format)
+        return self._kernels.ops.quantized_matmul(x, self._packed, exact=self._kernels.exact)
 
 
 class NativeSwitchLinear(NativeLayer):
@@ -103,13 +102,12 @@ class NativeSwitchLinear(NativeLayer):
         return self._kernels.ops.gather_mm(x, self.weight, indices, bias=self.get("bias"))
 
 
-class NativeQuantizedSwitchLinear(_Packed):
+class NativeQuantizedSwitchLinear(PackedLayer):
     """`QuantizedSwitchLinear`."""
 
     def __call__(self, x: mx.array, indices: mx.array, sorted_indices: bool = False) -> mx.array:
-        weights = self.weight, self.scales, self.get("biases")
         multiply = self._kernels.ops.gather_qmm
-        return multiply(x, *weights, indices, exact=self._kernels.exact, bias=self.get("bias"), **self._format)
+        return multiply(x, self._packed, indices, exact=self._kernels.exact, bias=self.get("bias"))
 
 
 class NativeRMSNorm(NativeLayer):

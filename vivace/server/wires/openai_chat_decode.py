@@ -234,6 +234,7 @@ def _options(request: schema.ChatRequest) -> Options:
         n=request.n or 1,
         top_logprobs=_top_logprobs(request),
         thinking=_thinking(request, template_kwargs),
+        thinking_budget=_thinking_budget(request),
         reasoning_effort=request.reasoning_effort,
         template_kwargs=template_kwargs,
         user=request.user,
@@ -257,7 +258,7 @@ def _top_logprobs(request: schema.ChatRequest) -> int | None:
 
 
 def _thinking(request: schema.ChatRequest, template_kwargs: dict[str, Any]) -> bool | None:
-    """The most explicit word counts; effort "none" is one too."""
+    """The most explicit word counts; effort "none" is one too, and so is a budget of nothing."""
     said = template_kwargs.pop("enable_thinking", None)
     if said is not None and not isinstance(said, bool):
         path = "chat_template_kwargs.enable_thinking"
@@ -266,4 +267,12 @@ def _thinking(request: schema.ChatRequest, template_kwargs: dict[str, Any]) -> b
         return request.enable_thinking
     if said is not None:
         return said
+    if _thinking_budget(request) == 0:
+        return False
     return None if request.reasoning_effort is None else request.reasoning_effort != "none"
+
+
+def _thinking_budget(request: schema.ChatRequest) -> int | None:
+    given = request.thinking_token_budget
+    budget = request.thinking_budget if given is None else given
+    return None if budget == -1 else budget

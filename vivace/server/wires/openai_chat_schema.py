@@ -162,6 +162,10 @@ class ChatRequest(Body):
     response_format: ResponseFormatField | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     enable_thinking: bool | None = Field(None, description="whether the model shall reason; none: as its template says")
+    thinking_token_budget: int | None = Field(
+        None, ge=-1, description="tokens of reasoning, after which it is ended (vLLM's name); 0: none, -1: no limit"
+    )
+    thinking_budget: int | None = Field(None, ge=-1, description="another name of thinking_token_budget (Qwen's)")
     chat_template_kwargs: dict[str, Any] | None = None
     user: str | None = None
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(
