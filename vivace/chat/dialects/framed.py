@@ -8,6 +8,7 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter, new_call_id
 from vivace.chat.dialects.calls import CallParser, Where
 from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.mixed_grammar import mixed_rule
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
 
 NO_WRAPPER = "the call had no wrapper"
@@ -154,20 +155,27 @@ class FramedWay:
         inner = self.frame.call_open
         return lexeme.marker is not None and (lexeme.marker == inner if inner else lexeme.marker in self.form.openers)
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    @property
+    def trigger(self) -> str:
+        """The marker that begins calls, empty if none does."""
+        return self.frame.open or self.frame.call_open
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool, opened: bool = False) -> str:
+        """`opened`: behind the marker that begins the call."""
         frame = self.frame
         parts = [self.form.body_rule(writer, tool, exact)]
-        if frame.call_open:
-            parts = [writer.text(frame.call_open + frame.newline), *parts]
+        before = (frame.call_open if not opened else "") + (frame.newline if frame.call_open else "")
+        if before:
+            parts = [writer.text(before), *parts]
         if frame.call_close:
             parts += [writer.text(frame.newline + frame.call_close)]
         return writer.rule("call", " ".join(parts))
 
-    def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
-        """All calls of a turn, in one frame or in one each."""
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool, opened: bool = False) -> str:
+        """All calls of a turn, in one frame or in one each; `opened`: behind the marker that begins them."""
         frame, form = self.frame, self.form
         begin, end = form.brackets
-        before = frame.open + (frame.newline if frame.open else "") + begin
+        before = (frame.open if not opened else "") + (frame.newline if frame.open else "") + begin
         after = end + (frame.newline + frame.close if frame.close else "")
         separator = form.separator or frame.between
 
@@ -187,12 +195,19 @@ def _text(writer: RuleWriter, text: str) -> str:
 
 @dataclass(frozen=True)
 class FramedDialect:
-    """A family: the first of `ways` is how the grammar lets it write, all of them are understood."""
+    """A family: the first of `ways` is how the grammar lets it write, all of them are understood.
+
+    Attributes:
+        parallel: there may be several calls in one answer.
+        preamble: what stands around a text that is said before calls, where answers have headers.
+    """
 
     name: str
     ways: tuple[FramedWay, ...]
     aliases: tuple[str, ...] = ()
     new_id: Callable[[], str] = new_call_id
+    parallel: bool = True
+    preamble: tuple[str, str] | None = None
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -201,8 +216,7 @@ class FramedDialect:
 
     @property
     def trigger(self) -> str:
-        frame = self.ways[0].frame
-        return frame.open or frame.call_open
+        return self.ways[0].trigger
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
         return CallParser(self.ways, tools, tokens, self.new_id)
@@ -211,4 +225,7 @@ class FramedDialect:
         return self.ways[0].call_rule(writer, tool, exact)
 
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
-        return self.ways[0].calls_rule(writer, call, many)
+        return self.ways[0].calls_rule(writer, call, many and self.parallel)
+
+    def mixed_rule(self, writer: RuleWriter, tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
+        return mixed_rule(self, writer, tools, many and self.parallel, answer_open)

@@ -98,13 +98,19 @@ class HeaderCalls:
         return found.group(1), written
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        schema = tool.parameters if exact else {"type": "object"}
+        return f"{writer.text(self._head(tool))} {self._rest(writer, tool, exact)}"
+
+    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
+        return f"{writer.free(self._head(tool))} {self._rest(writer, tool, exact)}" if self._tags else None
+
+    def _head(self, tool: Tool) -> str:
         name = f"functions.{tool.name}:" if self.keeps_id else tool.name
         tags = self._tags
-        head = f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
-        parts = [writer.text(head)]
-        if self.keeps_id:
-            parts.append(r"/[0-9]{1,4}/")
+        return f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
+
+    def _rest(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        schema = tool.parameters if exact else {"type": "object"}
+        parts = [r"/[0-9]{1,4}/"] if self.keeps_id else []
         if self.between:
             parts.append(writer.text("".join(self.between)))
         parts.append(writer.json(schema, tool.parameters))

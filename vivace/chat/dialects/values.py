@@ -33,7 +33,7 @@ def types_of(schema: Any, root: JSON, depth: int = 0) -> frozenset[str]:
     if not isinstance(schema, dict) or depth > 8:
         return ANY
     if isinstance(schema.get("$ref"), str):
-        return types_of(_resolve(schema["$ref"], root), root, depth + 1)
+        return types_of(resolve(schema["$ref"], root), root, depth + 1)
     declared = schema.get("type")
     if isinstance(declared, str):
         return frozenset({declared}) & ANY or ANY
@@ -57,7 +57,8 @@ def parameter_types(tool: Tool, key: str) -> frozenset[str]:
     return frozenset({"string"})
 
 
-def _resolve(reference: str, root: JSON) -> Any:
+def resolve(reference: str, root: JSON) -> Any:
+    """What a JSON pointer within `root` leads to; None if nothing is there."""
     node: Any = root
     for part in reference.removeprefix("#").strip("/").split("/"):
         node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
