@@ -23,10 +23,15 @@ _TOKEN = re.compile("⟦(.*?)⟧", re.S)
 
 @dataclass(frozen=True)
 class Family:
-    """`raw`: values are written without quoting, so that a value which spells out the end of the call is its end."""
+    """
+    Attributes:
+        raw: values are written without quoting, so that a value which spells out the end of the call is its end.
+        reasoning: the reasoning dialect without which calls cannot be read.
+    """
 
     render: Callable[[Sequence[Call]], str]
     raw: bool = False
+    reasoning: str = "none"
 
 
 def dumped(value: Any) -> str:
@@ -194,11 +199,12 @@ def parser(
     family: str,
     tools: Sequence[Tool] = OFFERED,
     as_tokens: bool = False,
-    reasoning: str = "none",
+    reasoning: str | None = None,
     is_open: bool = False,
     tokens: frozenset[str] = frozenset(),
 ) -> AnswerParser:
     """`as_tokens`: what the renderers show as tokens are tokens of the vocabulary, besides `tokens`."""
+    reasoning = reasoning or FAMILIES[family].reasoning
     tokens |= tokens_of(family, reasoning) if as_tokens else frozenset()
     return AnswerParser(TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning], tools, is_open, tokens)
 
