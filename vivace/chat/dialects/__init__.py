@@ -31,6 +31,7 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     deepseek.V31,
     kimi_k2.DIALECT,
     glm47.DIALECT,
+    glm47.V45,
     minimax_m2.DIALECT,
     granite.DIALECT,
     llama3.DIALECT,
@@ -57,28 +58,37 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class _Sign:
-    """All of `texts` stand in the chat template: the checkpoint speaks `dialect`."""
+class Sign:
+    """A checkpoint speaks `dialect` if all of this holds.
+
+    Attributes:
+        texts: stand in the chat template; `absent` do not.
+        tokens: are added tokens of the vocabulary.
+        model_types: config.json has one of them, or one that goes on from it.
+    """
 
     dialect: str
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = ()
+    model_types: tuple[str, ...] = ()
 
 
 # The first sign that fits decides, so the more specific come first.
-_TOOL_SIGNS = (_Sign("qwen3_coder_xml", ("<tool_call>", "<function=", "<parameter=")),)
-_REASONING_SIGNS = (_Sign("think", ("<think>",)), _Sign("think", ("</think>",)))
+TOOL_SIGNS = (Sign("qwen3_coder_xml", ("<tool_call>", "<function=", "<parameter=")),)
+REASONING_SIGNS = (Sign("think", ("<think>",)), Sign("think", ("</think>",)))
 
 
 def choose(template: str | None, added_tokens: Collection[str], tool: str = "auto", reasoning: str = "auto") -> Choice:
     """The dialects of a checkpoint, from its template's text and its added tokens, unless they are given by name."""
-    chosen_tool, tool_reason = _choose(tool, _TOOL_SIGNS, template or "")
-    chosen_reasoning, reasoning_reason = _choose(reasoning, _REASONING_SIGNS, template or "")
+    chosen_tool, tool_reason = _choose(tool, TOOL_SIGNS, template or "")
+    chosen_reasoning, reasoning_reason = _choose(reasoning, REASONING_SIGNS, template or "")
     if reasoning == "auto" and chosen_reasoning == "none" and {"<think>", "</think>"} <= set(added_tokens):
         chosen_reasoning, reasoning_reason = "think", "<think> and </think> are tokens of the vocabulary"
     return Choice(chosen_tool, chosen_reasoning, {"tool": tool_reason, "reasoning": reasoning_reason})
 
 
-def _choose(wanted: str, signs: tuple[_Sign, ...], template: str) -> tuple[str, str]:
+def _choose(wanted: str, signs: tuple[Sign, ...], template: str) -> tuple[str, str]:
     if wanted != "auto":
         return wanted, "set by the user"
     for sign in signs:
