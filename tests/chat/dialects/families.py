@@ -98,12 +98,12 @@ _HARMONY = "⟦<|channel|>⟧commentary to=functions.@NAME ⟦<|constrain|>⟧js
 _KIMI = "⟦<|tool_call_begin|>⟧functions.@NAME:@N⟦<|tool_call_argument_begin|>⟧@ARGS⟦<|tool_call_end|>⟧"
 
 
-def _glm(newline: str) -> Callable[[Sequence[Call]], str]:
-    def one(name: str, given: Mapping[str, Any]) -> str:
-        pairs = [f"<arg_key>{k}</arg_key>{newline}<arg_value>{value(v)}</arg_value>" for k, v in given.items()]
-        return _OPEN + newline.join([name, *pairs, _CLOSE])
-
-    return lambda calls: newline.join(one(*call) for call in calls)
+def _glm(calls: Sequence[Call]) -> str:
+    parts = [
+        _OPEN + name + "".join(f"\n<arg_key>{k}</arg_key>\n<arg_value>{value(v)}</arg_value>" for k, v in given.items())
+        for name, given in calls
+    ]
+    return "\n".join(f"{part}\n{_CLOSE}" for part in parts)
 
 
 def _pythonic(calls: Sequence[Call]) -> str:
@@ -143,8 +143,7 @@ FAMILIES: dict[str, Family] = {
     "deepseek_v3": Family(_deepseek(_DEEPSEEK_FENCED, "\n")),
     "deepseek_v31": Family(_deepseek(_DEEPSEEK_PLAIN)),
     "kimi_k2": Family(around("⟦<|tool_calls_section_begin|>⟧", each(_KIMI), "⟦<|tool_calls_section_end|>⟧")),
-    "glm47": Family(_glm(""), raw=True),
-    "glm45": Family(_glm("\n"), raw=True),
+    "glm47": Family(_glm, raw=True),
     "minimax_m2": Family(
         around(
             "⟦<minimax:tool_call>⟧\n",

@@ -31,7 +31,6 @@ _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     deepseek.V31,
     kimi_k2.DIALECT,
     glm47.DIALECT,
-    glm47.V45,
     minimax_m2.DIALECT,
     granite.DIALECT,
     llama3.DIALECT,
