@@ -145,9 +145,9 @@ class _Rules:
 
 
 def _literals(text: str) -> str:
-    """`text` as lark literals, newlines apart: the lexer is greedy, so a literal that is the beginning of another one
-    would never end where both may come."""
-    return " ".join(quoted(part) for part in re.split(r"(\n+)", text) if part)
+    """`text` as lark literals, newlines and tags apart: the lexer is greedy, so a literal that is the beginning of
+    another one would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>)", text) if part)
 
 
 def quoted(text: str) -> str:

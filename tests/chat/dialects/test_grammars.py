@@ -1,5 +1,6 @@
 """The grammar of every family lets it write its own form, by the schema, and nothing else."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -61,14 +62,26 @@ def allowed(vocabulary, family, rendered, tools=(WEATHER, PING, LIST), choice=RE
     return all(matcher.consume_token(i) for i in vocabulary.encode(rendered, as_tokens)) and matcher.is_accepting()
 
 
-def written(vocabulary, family, tools, choice=REQUIRED, as_tokens=False, reasoning="none", start=FRESH, **fields):
+def written(vocabulary, family, tools, choice=REQUIRED, as_tokens=False, start=FRESH, **fields):
     """A grammar and its notes."""
+    reasoning = reasoning_of(family)
     known = vocabulary.markers if as_tokens else vocabulary.tokenizer.get_vocab()
     shown = tokens_of(family, reasoning) if as_tokens else TOOL_DIALECTS[family].markers
     builder = GrammarBuilder(
         TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning], {m: known[m] for m in shown if m in known}
     )
     return builder.build(Conversation((Message("user", "Hi"),), tools, choice, **fields), start)
+
+
+def reasoning_of(family):
+    """Where answers have a header, that of the family; else the grammar needs none."""
+    return family if family in REASONING_DIALECTS and REASONING_DIALECTS[family].answer_open else "none"
+
+
+def answer(family, text):
+    """An answer that is no call."""
+    dialect = REASONING_DIALECTS[reasoning_of(family)]
+    return re.sub("|".join(map(re.escape, dialect.markers)) or "(?!)", r"⟦\g<0>⟧", dialect.answer_open) + text
 
 
 @every_family
@@ -124,8 +137,8 @@ def test_a_named_tool_is_forced(vocabulary, family):
 def test_a_response_format_leaves_calls_possible(vocabulary, family):
     form = ResponseFormat("json", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
     assert allowed(vocabulary, family, in_order(family, [PARIS]), choice=ToolChoice(), response_format=form)
-    assert allowed(vocabulary, family, '{"a": 1}', choice=ToolChoice(), response_format=form)
-    assert not allowed(vocabulary, family, "text", choice=ToolChoice(), response_format=form)
+    assert allowed(vocabulary, family, answer(family, '{"a": 1}'), choice=ToolChoice(), response_format=form)
+    assert not allowed(vocabulary, family, answer(family, "text"), choice=ToolChoice(), response_format=form)
 
 
 def strict(tool: Tool) -> Tool:
@@ -138,9 +151,10 @@ def test_strict_tools_hold_in_free_text(vocabulary, family, as_tokens):
     def may(text):
         return allowed(vocabulary, family, text, (strict(WEATHER), PING), AUTO, as_tokens)
 
-    before = "So:\n" if TOOL_DIALECTS[family].trigger else ""  # calls that need no marker begin the answer
-    assert may("Just text, {of a} <kind>.")
-    assert may('{"a": [1, 2]}')
+    anywhere = TOOL_DIALECTS[family].trigger and reasoning_of(family) == "none"
+    before = "So:\n" if anywhere else ""  # other calls begin the answer
+    assert may(answer(family, "Just text, {of a} <kind>."))
+    assert may(answer(family, '{"a": [1, 2]}'))
     assert may(before + in_order(family, [PARIS]))
     assert not may(before + in_order(family, [("get_weather", {"days": 3})]))
     assert not may(before + in_order(family, [("get_weather", {"city": "Paris", "unit": "K"})]))
@@ -155,7 +169,7 @@ def test_one_call_of_any_arguments_in_free_text(vocabulary, family, as_tokens):
     def may(text):
         return allowed(vocabulary, family, text, (WEATHER, PING), AUTO, as_tokens, parallel_tool_calls=False)
 
-    assert may("Just text.")
+    assert may(answer(family, "Just text."))
     assert may(in_order(family, [("get_weather", {"town": "Paris", "days": "many"})]))
     assert not may(in_order(family, [PARIS, PARIS]))
 
@@ -232,7 +246,7 @@ HARMONY = [
 @pytest.mark.parametrize(("start", "choice", "rendered", "may"), HARMONY)
 def test_messages_have_their_headers(vocabulary, start, choice, rendered, may):
     tools = (strict(WEATHER), PING)
-    grammar, _ = written(vocabulary, "harmony", tools, choice, True, "harmony", start)
+    grammar, _ = written(vocabulary, "harmony", tools, choice, True, start)
     assert grammar is not None
     assert grammar.after == (vocabulary.markers["<|end|>"] if start == INSIDE else None)
     matcher = LLMatcher(vocabulary.ll, grammar.source)
