@@ -128,7 +128,8 @@ class _Rules:
         if token.start() == 0:
             return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
-        return f"{self.rule('free', '/(?s:.*)/', f'[suffix={json.dumps(before)}]')} {self.text(rest)}"
+        stretch = re.escape(before).replace("/", r"\/")  # may come again before the token, which ends the text
+        return f"{self.rule('free', f'/(?s:.*){stretch}/')} {self.text(rest)}"
 
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}

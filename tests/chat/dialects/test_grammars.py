@@ -1,5 +1,6 @@
 """The grammar of every family lets it write its own form, by the schema, and nothing else."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from tests.chat.builders import WEATHER, tool
 from tests.chat.dialects.families import FAMILIES, pieces, plain, tokens_of
 from vivace.chat.conversation import Conversation, Message, ResponseFormat, Tool, ToolChoice
 from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS
-from vivace.chat.dialects.base import Piece
 from vivace.chat.grammar import GrammarBuilder, Start
 
 PING = tool("ping")
@@ -33,12 +33,16 @@ class Vocabulary:
     """The embedded model's, and all markers that the renderers show as tokens behind it."""
 
     tokenizer: Tokenizer
+    letters: Tokenizer
     markers: dict[str, int]
     ll: LLTokenizer
 
     def encode(self, rendered: str, as_tokens: bool) -> list[int]:
-        fed = pieces(rendered) if as_tokens else [Piece(plain(rendered))]
-        return [i for p in fed for i in ([self.markers[p.text]] if p.marker else self.tokenizer.encode(p.text).ids)]
+        """Letters of what is a token here are letters, if the family's markers are shown as tokens."""
+        if not as_tokens:
+            return self.tokenizer.encode(plain(rendered)).ids
+        fed = pieces(rendered)
+        return [i for p in fed for i in ([self.markers[p.text]] if p.marker else self.letters.encode(p.text).ids)]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,8 @@ def vocabulary(mini, tmp_path_factory) -> Vocabulary:
     extended.save(str(path))
     ids = {marker: extended.token_to_id(marker) for marker in shown}
     ll = LLTokenizer(str(path), n_vocab=extended.get_vocab_size(), eos_token=[8182, 8180])
-    return Vocabulary(mini.tokenizer, ids, ll)
+    letters = Tokenizer.from_str(json.dumps(json.loads(mini.tokenizer.to_str()) | {"added_tokens": []}))
+    return Vocabulary(mini.tokenizer, letters, ids, ll)
 
 
 def allowed(vocabulary, family, rendered, tools=(WEATHER, PING, LIST), choice=REQUIRED, as_tokens=False, **fields):
@@ -80,8 +85,9 @@ def reasoning_of(family):
 
 def answer(family, text):
     """An answer that is no call."""
-    dialect = REASONING_DIALECTS[reasoning_of(family)]
-    return re.sub("|".join(map(re.escape, dialect.markers)) or "(?!)", r"⟦\g<0>⟧", dialect.answer_open) + text
+    reasoning = reasoning_of(family)
+    shown = "|".join(map(re.escape, tokens_of(family, reasoning)))
+    return re.sub(shown or "(?!)", r"⟦\g<0>⟧", REASONING_DIALECTS[reasoning].answer_open) + text
 
 
 @every_family

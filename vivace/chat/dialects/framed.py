@@ -8,7 +8,7 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter, new_call_id
 from vivace.chat.dialects.calls import CallParser, Where
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import mixed_rule
+from vivace.chat.dialects.mixed_grammar import BareForm, mixed_rule
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
 
 NO_WRAPPER = "the call had no wrapper"
@@ -157,8 +157,18 @@ class FramedWay:
 
     @property
     def trigger(self) -> str:
-        """The marker that begins calls, empty if none does."""
-        return self.frame.open or self.frame.call_open
+        """What begins calls, empty if nothing but their heads does."""
+        return self.frame.open or self.frame.call_open or ("" if isinstance(self.form, BareForm) else self._begin)
+
+    @property
+    def _begin(self) -> str:
+        return self.form.brackets[0]
+
+    @property
+    def is_closed(self) -> bool:
+        """Something ends the calls of a turn, so that text may follow them."""
+        frame = self.frame
+        return bool(frame.close or self.form.brackets[1] or not (frame.open and frame.many))
 
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool, opened: bool = False) -> str:
         """`opened`: behind the marker that begins the call."""
@@ -175,7 +185,8 @@ class FramedWay:
         """All calls of a turn, in one frame or in one each; `opened`: behind the marker that begins them."""
         frame, form = self.frame, self.form
         begin, end = form.brackets
-        before = (frame.open if not opened else "") + (frame.newline if frame.open else "") + begin
+        before = frame.open + (frame.newline if frame.open else "") + begin
+        before = before.removeprefix(self.trigger) if opened else before
         after = end + (frame.newline + frame.close if frame.close else "")
         separator = form.separator or frame.between
 

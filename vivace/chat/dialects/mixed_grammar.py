@@ -38,7 +38,7 @@ def mixed_rule(
         return _with_headers(dialect, writer, tools, many, f"{writer.text(answer_open)} {prose}")
     if way.trigger:
         once = f"{writer.free(way.trigger)} {_triggered(way, writer, tools, many)}"
-        return f"({once})* {prose}" if many else f"({prose} | {once})"
+        return f"({once})* {prose}" if many and way.is_closed else f"({prose} | {once})"
     calls = _bare(way, writer, tools, many)
     if calls is None:
         writer.relax(UNCONSTRAINED)

@@ -10,20 +10,27 @@ from vivace.chat.dialects.values import types_of
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
 
+_NAME = r'/[^\s<>"]+/'
 _UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
-def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool) -> str:
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
     """One call of `tool`: parameters in the schema's order, optional ones may be left out.
 
-    Without `exact`, anything up to the function's closer.
+    Without `exact`, parameters of any names, all of them texts. `bare`: behind any text.
     """
     opener = form.function_open
-    head = writer.text(f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name)
-    if not exact:
-        return f"{head} {writer.free(form.function_close)}"
-    parameters = " ".join(_parameter(form, writer, tool, key) for key in properties(tool))
-    return f"{head} {writer.text(form.after_tag)} {parameters} {writer.text(form.function_close)}"
+    named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name
+    head = writer.free(named) if bare else writer.text(named)
+    parameters = [_parameter(form, writer, tool, key) for key in properties(tool)] if exact else [_any(form, writer)]
+    return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
+
+
+def _any(form: "TaggedCalls", writer: RuleWriter) -> str:
+    n, opener = form.newline, form.parameter_open
+    suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
+    value = writer.free(f"{n}{form.parameter_close}{form.after_tag}")
+    return f"{writer.rule('parameter', f'{writer.text(opener.prefix)} {_NAME} ({suffixes}) {value}')}*"
 
 
 def properties(tool: Tool) -> dict[str, Any]:
