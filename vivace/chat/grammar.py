@@ -13,7 +13,7 @@ from typing import Any
 from vivace import protocol
 from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
-from vivace.chat.dialects.mixed_grammar import any_rule
+from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
 from vivace.errors import invalid
 
 _JSON_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
@@ -128,8 +128,8 @@ class _Rules:
         if token.start() == 0:
             return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
-        stretch = re.escape(before).replace("/", r"\/")  # may come again before the token, which ends the text
-        return f"{self.rule('free', f'/(?s:.*){stretch}/')} {self.text(rest)}"
+        # `before` may come again and again until the token, which ends the text
+        return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
 
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}

@@ -85,5 +85,10 @@ def any_rule(writer: RuleWriter, options: Sequence[str]) -> str:
 
 def head_rule(writer: RuleWriter, text: str) -> str:
     """A head that ends free text, with white space where JSON and Python do not mind any."""
-    pattern = r"\s*".join(re.escape(word).replace("/", r"\/") for word in ("", *_WORD.findall(text)))
+    pattern = r"\s*".join(map(pattern_of, ("", *_WORD.findall(text))))
     return writer.rule("head", f"/{pattern}/", "[lazy]")
+
+
+def pattern_of(text: str) -> str:
+    """A pattern for this text, to stand between slashes."""
+    return re.escape(text).replace("/", r"\/").replace("\n", "n")  # an escaped newline has its backslash already
