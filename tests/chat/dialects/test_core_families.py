@@ -30,10 +30,6 @@ VECTORS = [
     ("gemma4", f'{OPEN}call:get_weather{{city:"Paris"}}{CLOSE}', [PARIS]),
     ("gemma4", f'{OPEN}call:get_weather{{"city": "Paris"}}{CLOSE}', [PARIS]),
     ("gemma4", f"{OPEN}call:get_weather{{city:{QUOTE}Paris{QUOTE}}}", [PARIS]),
-    ("glm47", "⟦<tool_call>⟧get_weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n⟦</tool_call>⟧",
-        [PARIS]),
-    ("glm47", "⟦<tool_call>⟧get_weather<arg_key>city</arg_key><arg_value>Paris</arg_value>⟦</tool_call>⟧", [PARIS]),
-    ("glm47", "⟦<tool_call>⟧ping\n\n⟦</tool_call>⟧", [PING]),
     ("granite", '<tool_call>[{"name": "ping", "arguments": {}}]</tool_call>', [PING]),
     ("granite", '<function_call> {"name": "ping", "arguments": {}}\n<function_call> '
         '{"name": "get_weather", "arguments": {"city": "Paris"}}', [PING, PARIS]),
