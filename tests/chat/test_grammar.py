@@ -6,7 +6,7 @@ from llguidance import LLMatcher, LLTokenizer
 from tests.chat.builders import WEATHER, call, tool
 from vivace.assets import embedded_model_path
 from vivace.chat.conversation import Conversation, Message, Options, ResponseFormat, Tool, ToolChoice
-from vivace.chat.grammar import Start
+from vivace.chat.grammar import Start, _Rules
 from vivace.errors import VivaceError
 
 PARIS = call("get_weather", city="Paris")
@@ -187,6 +187,14 @@ def test_a_schema_without_bottom_is_refused_not_a_crash(mini):
         schema = {"type": "object", "properties": {"a": schema}}
     with pytest.raises(VivaceError, match="nested"):
         prepared(mini, response_format=ResponseFormat("json", schema))
+
+
+def test_what_ends_in_a_token_may_hold_the_text_before_it(mini, ll):
+    rules = _Rules({"</tool_call>": mini.tokenizer.token_to_id("</tool_call>")})
+    matcher = LLMatcher(ll, rules.source(rules.free("/\n</tool_call>")))
+    ids = mini.tokenizer.encode("a/\nb/\n\n/\n</tool_call>", add_special_tokens=False).ids
+    assert all(matcher.consume_token(i) for i in ids)
+    assert matcher.is_accepting()
 
 
 def test_parser_and_grammar_agree(mini, ll):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.chat.dialects.families import FAMILIES, plain
 from tests.cli.conftest import Vivace
+from vivace.chat.dialects import TOOL_DIALECTS
 from vivace.cli.parse import answer_lines
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}}}}]
@@ -29,6 +31,52 @@ def test_a_case_whatever_the_split(capsys: pytest.CaptureFixture[str], split: ob
     assert [(call["name"], json.loads(call["arguments"])) for call in answer["tool_calls"]] == [("add", {"n": 42})]
 
 
+GREET = [{"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("as_tokens", [False, True])
+def test_every_family_and_its_aliases(capsys: pytest.CaptureFixture[str], family: str, as_tokens: bool) -> None:
+    rendered = FAMILIES[family].render([("get_weather", {"city": "Paris"})])
+    text = rendered if as_tokens else plain(rendered)
+    names = (family, *TOOL_DIALECTS[family].aliases)
+    lines = [case(dialect=name, tools=GREET, text=text, tokens=as_tokens, split=2).encode() for name in names]
+    assert answer_lines(lines) == 0
+    for line in capsys.readouterr().out.splitlines():
+        answer = json.loads(line)
+        assert (answer["content"], answer["reasoning_content"]) == (None, None)
+        assert [(c["name"], json.loads(c["arguments"])) for c in answer["tool_calls"]] == [
+            ("get_weather", {"city": "Paris"})
+        ]
+
+
+REASONS = [
+    ("hermes", "<think>hm</think>Sure."),
+    ("none", "<think>hm</think>Sure."),
+    ("gemma4", "<|channel>thought\nhm\n<channel|>Sure."),
+    ("gemma4", "<think>hm</think>Sure."),
+    ("magistral", "[THINK]hm[/THINK]Sure."),
+    ("gpt-oss", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Sure."),
+    ("think", "<think>hm</think>Sure."),
+]
+
+
+@pytest.mark.parametrize(("dialect", "text"), REASONS)
+def test_reasoning_as_the_family_writes_it_or_as_most_do(
+    capsys: pytest.CaptureFixture[str], dialect: str, text: str
+) -> None:
+    assert answer_lines([case(dialect=dialect, text=text, tools=None).encode()]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer == {"content": "Sure.", "reasoning_content": "hm", "tool_calls": []}
+
+
+def test_letters_that_spell_a_token_are_no_token(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "⟦<think>⟧a <think> b </think> c⟦</think>⟧Sure."
+    assert answer_lines([case(text=text, tokens=True).encode()]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["reasoning_content"], answer["content"]) == ("a <think> b </think> c", "Sure.")
+
+
 def test_thinking_that_the_prompt_opened(vivace: Vivace) -> None:
     answer = json.loads(vivace("parse", "--jsonl", stdin=case(text="hm</think>Sure.", thinking_in_prompt=True)).out)
     assert (answer["reasoning_content"], answer["content"].strip()) == ("hm", "Sure.")
@@ -44,6 +92,8 @@ BAD_LINES = [
     case(text="x", split=0),
     case(text="x", split=True),
     case(text="x", tools=[1]),
+    case(text="x", reasoning="hermes"),
+    case(text="x", tokens=1),
     "[" * 100_000,
 ]
 

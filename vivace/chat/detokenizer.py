@@ -119,8 +119,9 @@ class Detokenizer:
         """The text that `token` completes, and the token itself if it is a marker; no piece is empty."""
         marker = self._table.markers.get(token)
         if marker is not None:
-            self._first, rest = False, self._decoder.decode(b"", True)
-            return [*self._pieces(rest), Piece(marker, True)]
+            before = self._pieces(self._decoder.decode(b"", True))
+            self._first, self._strip = False, 0  # it stands at the start of the text: what follows does not
+            return [*before, Piece(marker, True)]
         data = self._table.bytes_of(token, self._first)
         self._first = self._first and not data and not self._table.bytes_of(token)
         return self._pieces(self._decoder.decode(data))

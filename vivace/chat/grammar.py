@@ -5,7 +5,7 @@ Schemas that are no JSON schema are refused. What llguidance cannot express of o
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from vivace import protocol
 from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
+from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
 from vivace.errors import invalid
 
 _JSON_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
@@ -45,7 +46,7 @@ class GrammarBuilder:
         rules = _Rules(self._tokens)
         answer = self._answer(conversation, rules)
         if answer is None:
-            return None, ()
+            return None, tuple(rules.notes)
         closer_id = self._tokens.get(start.closer or self._reasoning.closer)
         if start.reasoning_open and closer_id is not None:
             return protocol.Grammar(rules.source(f"{_BREAK} {self._resume(rules)} {answer}"), closer_id), tuple(
@@ -81,27 +82,12 @@ class GrammarBuilder:
             body = self._plain(rules, rules.json(_object_schema(conversation), None))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
         if offered and (not many or any(tool.strict for tool in offered)):
-            return self._prose_and_calls(offered, rules, many)
+            return self._tools.mixed_rule(rules, offered, many, self._reasoning.answer_open)
         return None
 
     def _calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str:
-        return self._tools.calls_rule(rules, self._any_call(tools, rules, exact=True), many)
-
-    def _any_call(self, tools: Sequence[Tool], rules: "_Rules", exact: bool) -> str:
-        options = [self._tools.call_rule(rules, tool, exact or tool.strict) for tool in tools]
-        return options[0] if len(options) == 1 else rules.rule("any", " | ".join(options))
-
-    def _prose_and_calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str | None:
-        """Free text and calls, strict ones by their schema. Needs a trigger that is a token of its own."""
-        if self._tools.trigger not in self._tokens:
-            rules.notes.append("calls are not constrained: this vocabulary has no token that begins one")
-            return None
-        prose = rules.rule("prose", "/(?s:.*)/")
-        call = self._any_call(tools, rules, exact=False)
-        calls = self._tools.calls_rule(rules, call, many)
-        if self._reasoning.answer_open:
-            return f"({self._plain(rules, prose)} | {calls})"
-        return f"{prose} ({calls} {prose})*" if many else f"{prose} ({calls})?"
+        options = [self._tools.call_rule(rules, tool, exact=True) for tool in tools]
+        return self._tools.calls_rule(rules, any_rule(rules, options), many)
 
 
 _BREAK = r"/\n{0,2}/"  # the newlines that separate reasoning from what follows
@@ -119,10 +105,18 @@ class _Rules:
         self._tokens = tokens
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
         self._names: dict[str, str] = {}  # by what stands behind the name: tools have much in common
+        self._shared: dict[str, str] = {}
+        self._shared_lines: list[str] = []
         self.notes: list[str] = []
 
     def rule(self, prefix: str, body: str, attributes: str = "") -> str:
         return self._names.setdefault(f"{attributes}: {body}", f"{prefix}_{len(self._names)}")
+
+    def shared(self, key: str, body: Callable[[str], str]) -> str:
+        if key not in self._shared:
+            name = self._shared[key] = f"shared_{len(self._shared)}"
+            self._shared_lines.append(f"{name}: {body(name)}")
+        return self._shared[key]
 
     def text(self, text: str) -> str:
         parts = [part for part in self._split.split(text) if part]
@@ -135,8 +129,8 @@ class _Rules:
         if token.start() == 0:
             return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
-        stretch = self.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(before)}]")  # may come again before the token
-        return f"{stretch}+ {self.text(rest)}"
+        # `before` may come again and again until the token, which ends the text
+        return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
 
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}
@@ -150,13 +144,13 @@ class _Rules:
 
     def source(self, start: str) -> str:
         lines = [f"{name}{definition}" for definition, name in self._names.items()]
-        return "\n".join(["%llguidance {}", f"start: {start}", *lines, ""])
+        return "\n".join(["%llguidance {}", f"start: {start}", *lines, *self._shared_lines, ""])
 
 
 def _literals(text: str) -> str:
-    """`text` as lark literals, newlines apart: the lexer is greedy, so a literal that is the beginning of another one
-    would never end where both may come."""
-    return " ".join(quoted(part) for part in re.split(r"(\n+)", text) if part)
+    """`text` as lark literals, newlines and tags apart: the lexer is greedy, so a literal that is the beginning of
+    another one would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>)", text) if part)
 
 
 def quoted(text: str) -> str:
@@ -167,13 +161,32 @@ def quoted(text: str) -> str:
 def _expressible(schema: JSON) -> tuple[str, list[str]]:
     """The schema as llguidance can hold it, and what had to go for that."""
     notes: list[str] = []
-    for candidate in (schema, {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}, {}):
-        source = json.dumps({**candidate, "x-guidance": _JSON_STYLE})
+    for relaxed in (dict, _with_held_properties, _only_type):
+        source = _styled(relaxed(schema))
         failed, messages = _validated(source)
         if not failed:
             return source, notes + [f"not enforced: {message}" for message in messages]
-        notes = [f"only the type is enforced, since the schema cannot be held: {messages[0].splitlines()[0]}"]
-    return json.dumps({"x-guidance": _JSON_STYLE}), notes
+        notes = notes or [f"only the type is enforced, since the schema cannot be held: {messages[0].splitlines()[0]}"]
+    return _styled({}), notes
+
+
+def _styled(schema: JSON) -> str:
+    return json.dumps({**schema, "x-guidance": _JSON_STYLE})
+
+
+def _with_held_properties(schema: JSON) -> JSON:
+    """With the type alone of properties that cannot be held."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    alone = {k: schema | {"properties": {k: v}, "required": []} for k, v in properties.items()}
+    refused = {k for k in properties if _validated(_styled(alone[k]))[0]}
+    return schema | {"properties": {k: _only_type(v) if k in refused else v for k, v in properties.items()}}
+
+
+def _only_type(schema: Any) -> JSON:
+    is_typed = isinstance(schema, dict) and isinstance(schema.get("type"), str)
+    return {"type": schema["type"]} if is_typed else {}
 
 
 @lru_cache(1024)

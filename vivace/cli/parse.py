@@ -26,6 +26,7 @@ class Case(msgspec.Struct):
     thinking_in_prompt: bool | None = None
     split: int | list[int] | None = None
     reasoning: str | None = None
+    tokens: bool | None = None
 
 
 class BadLineError(Exception):
@@ -36,37 +37,44 @@ def command(
     dialect: Annotated[
         str | None, typer.Option(help="how tool calls are written; an unknown name lists the known")
     ] = None,
-    reasoning: Annotated[str, typer.Option(help="how reasoning is written")] = "think",
+    reasoning: Annotated[
+        str | None, typer.Option(help="how reasoning is written; without it as the family does, or as most do")
+    ] = None,
     tools: Annotated[Path | None, typer.Option(help="JSON file with a list of OpenAI tools")] = None,
     thinking_in_prompt: Annotated[bool, typer.Option(help="the prompt has opened the reasoning")] = False,
     split: Annotated[
         str | None, typer.Option(metavar="N", help="feed N characters at a time, or N,M,… in turn")
     ] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="what stands in ⟦ ⟧ is one token of the vocabulary")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="one JSON case per line in, one result per line out")] = False,
 ) -> None:
     """Run a dialect on text from stdin.
 
-    With --jsonl each line is {"dialect", "tools", "text", "thinking_in_prompt", "split"}, and the line that answers it
-    {"content", "reasoning_content", "tool_calls": [{"name", "arguments"}]}, or {"error"}; the exit code is 1 if there
-    was one of these.
+    With --jsonl each line is {"dialect", "tools", "text", "thinking_in_prompt", "split"} and may have "reasoning" and
+    "tokens"; the line that answers it is {"content", "reasoning_content", "tool_calls": [{"name", "arguments"}]}, or
+    {"error"}, and the exit code is 1 if there was one of these.
     """
     if jsonl:
         raise typer.Exit(FAILED if answer_lines(sys.stdin.buffer) else 0)
     if dialect is None:
         raise CliError(f"--dialect is missing; there are {', '.join(sorted(TOOL_DIALECTS))}.", USAGE)
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    _show(run(Case(dialect, text, _tools(tools), thinking_in_prompt, _split(split), reasoning)))
+    _show(run(Case(dialect, text, _tools(tools), thinking_in_prompt, _split(split), reasoning, tokens)))
 
 
 def run(case: Case) -> JSON:
-    """Raises VivaceError: an unknown dialect, a bad tool, a bad split."""
+    """
+    Raises:
+        VivaceError: an unknown dialect, a bad tool, a bad split.
+    """
     return parse_text(
         dialect=case.dialect,
         tools=case.tools or [],
         text=case.text,
         thinking_in_prompt=bool(case.thinking_in_prompt),
         split=case.split,
-        reasoning=case.reasoning or "think",
+        reasoning=case.reasoning,
+        tokens=bool(case.tokens),
     )
 
 

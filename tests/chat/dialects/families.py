@@ -248,7 +248,7 @@ FAMILIES: dict[str, Family] = {
         raw=True,
     ),
     "mistral": Family(each("⟦[TOOL_CALLS]⟧@NAME⟦[ARGS]⟧@ARGS")),
-    "mistral_v11": Family(each("⟦[TOOL_CALLS]⟧@NAME@ARGS")),
+    "mistral_v11": Family(each("⟦[TOOL_CALLS]⟧@NAME⟦[CALL_ID]⟧abcdefgh@N⟦[ARGS]⟧@ARGS")),
     "mistral_v3": Family(listed("⟦[TOOL_CALLS]⟧")),
     "deepseek_v3": Family(_deepseek(_DEEPSEEK_FENCED, "\n")),
     "deepseek_v31": Family(_deepseek(_DEEPSEEK_PLAIN)),

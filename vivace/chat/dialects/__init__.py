@@ -40,9 +40,9 @@ from vivace.chat.dialects import (
     xlam,
 )
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
-from vivace.chat.dialects.choice import Choice, choose
+from vivace.chat.dialects.choice import REASONING_SIGNS, TOOL_SIGNS, Choice, choose
 
-__all__ = ["REASONING_DIALECTS", "TOOL_DIALECTS", "Choice", "choose"]
+__all__ = ["REASONING_DIALECTS", "REASONING_SIGNS", "TOOL_DIALECTS", "TOOL_SIGNS", "Choice", "choose"]
 
 _TOOL_FAMILIES: tuple[ToolDialect, ...] = (
     hermes.DIALECT,

@@ -99,6 +99,10 @@ class ToolDialect(Protocol):
     def calls_rule(self, writer: "RuleWriter", call: str, many: bool) -> str:
         """The lark expression of all calls of a turn, or of one; `call`: the rule of any call."""
 
+    def mixed_rule(self, writer: "RuleWriter", tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
+        """The lark expression of an answer that may hold calls, strict ones by their schema; `answer_open`: see
+        `ReasoningDialect`. None, and a note, if that cannot be held."""
+
 
 class ReasoningDialect(Protocol):
     """How a family writes reasoning."""
@@ -146,6 +150,9 @@ class RuleWriter(Protocol):
 
     def rule(self, prefix: str, body: str, attributes: str = "") -> str:
         """Adds a rule and returns its name."""
+
+    def shared(self, key: str, body: Callable[[str], str]) -> str:
+        """The rule of this key, written at its first use; `body` gets its name, since it may refer to itself."""
 
     def text(self, text: str) -> str:
         """The expression for exactly this text, with markers as tokens where the vocabulary has them."""

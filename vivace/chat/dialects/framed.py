@@ -8,6 +8,7 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter, new_call_id
 from vivace.chat.dialects.calls import CallParser, Where
 from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.mixed_grammar import BareForm, mixed_rule
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
 
 NO_WRAPPER = "the call had no wrapper"
@@ -164,21 +165,39 @@ class FramedWay:
         inner = self.frame.call_open
         return lexeme.marker is not None and (lexeme.marker == inner if inner else lexeme.marker in self.form.openers)
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    @property
+    def trigger(self) -> str:
+        """What begins calls, empty if nothing but their heads does."""
+        return self.frame.open or self.frame.call_open or ("" if isinstance(self.form, BareForm) else self._begin)
+
+    @property
+    def _begin(self) -> str:
+        return self.form.brackets[0]
+
+    @property
+    def is_closed(self) -> bool:
+        """Something ends the calls of a turn, so that text may follow them."""
+        frame = self.frame
+        return bool(frame.close or self.form.brackets[1] or not (frame.open and frame.many))
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool, opened: bool = False) -> str:
+        """`opened`: behind the marker that begins the call."""
         frame = self.frame
         parts = [self.form.body_rule(writer, tool, exact)]
         newline = frame.newline if frame.call_newline is None else frame.call_newline
-        if frame.call_open:
-            parts = [writer.text(frame.call_open + newline), *parts]
+        before = (frame.call_open if not opened else "") + (newline if frame.call_open else "")
+        if before:
+            parts = [writer.text(before), *parts]
         if frame.call_close:
             parts += [writer.text(newline + frame.call_close)]
         return writer.rule("call", " ".join(parts))
 
-    def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
-        """All calls of a turn, in one frame or in one each."""
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool, opened: bool = False) -> str:
+        """All calls of a turn, in one frame or in one each; `opened`: behind the marker that begins them."""
         frame, form = self.frame, self.form
         begin, end = form.brackets
         before = frame.open + (frame.newline if frame.open else "") + begin
+        before = before.removeprefix(self.trigger) if opened else before
         after = end + (frame.newline + frame.close if frame.close else "")
         separator = form.separator or frame.between
 
@@ -200,7 +219,10 @@ def _text(writer: RuleWriter, text: str) -> str:
 class FramedDialect:
     """A family: the first of `ways` is how the grammar lets it write, all of them are understood.
 
-    `parts`: texts that are one token each, and stand in markers that are several.
+    Attributes:
+        parts: texts that are one token each, and stand in markers that are several.
+        parallel: there may be several calls in one answer.
+        preamble: what stands around a text that is said before calls, where answers have headers.
     """
 
     name: str
@@ -208,6 +230,8 @@ class FramedDialect:
     aliases: tuple[str, ...] = ()
     new_id: Callable[[], str] = new_call_id
     parts: tuple[str, ...] = ()
+    parallel: bool = True
+    preamble: tuple[str, str] | None = None
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -216,8 +240,7 @@ class FramedDialect:
 
     @property
     def trigger(self) -> str:
-        frame = self.ways[0].frame
-        return frame.open or frame.call_open
+        return self.ways[0].trigger
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
         return CallParser(self.ways, tools, tokens, self.new_id, self.parts)
@@ -226,4 +249,7 @@ class FramedDialect:
         return self.ways[0].call_rule(writer, tool, exact)
 
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
-        return self.ways[0].calls_rule(writer, call, many)
+        return self.ways[0].calls_rule(writer, call, many and self.parallel)
+
+    def mixed_rule(self, writer: RuleWriter, tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
+        return mixed_rule(self, writer, tools, many and self.parallel, answer_open)

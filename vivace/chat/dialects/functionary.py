@@ -33,10 +33,12 @@ _NEXT_2 = FramedWay(
     HeaderCalls(before=("assistant\n", _RECIPIENT), between=_HEADER, seps=(_RECIPIENT, _CONTENT)),
 )
 
-V32 = FramedDialect("functionary_v32", (_FIRST_32, _NEXT_32), ("functionary",))
+V32 = FramedDialect("functionary_v32", (_FIRST_32, _NEXT_32), ("functionary",), preamble=("all\n", ">>>"))
 V31 = FramedDialect("functionary_v31", (TAGGED,))
 V25 = FramedDialect("functionary_v25", (_TOKEN_25,))
-V2 = FramedDialect("functionary_v2", (_FIRST_2, _NEXT_2))
+V2 = FramedDialect(
+    "functionary_v2", (_FIRST_2, _NEXT_2), preamble=(f"all\n{_CONTENT}", f"{_FROM}assistant\n{_RECIPIENT}")
+)
 
 ANSWER_32 = MarkedReasoning("functionary_v32", content=("all\n", ""), answer_open="all\n")
 ANSWER_2 = MarkedReasoning("functionary_v2", content=(_CONTENT, ""), preface="all", answer_open=f"all\n{_CONTENT}")

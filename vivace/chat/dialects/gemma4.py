@@ -1,6 +1,7 @@
 """Gemma 4, and FunctionGemma with other markers: `call:NAME{key:value}`, strings between two quote tokens.
 
-Source: chat templates of google/gemma-4-E4B-it and google/functiongemma-270m-it.
+Source: chat template of google/gemma-4-31B-it, which writes keys in alphabetical order and null as `None`;
+ai.google.dev/gemma/docs/functiongemma/formatting-and-best-practices.
 """
 
 from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay

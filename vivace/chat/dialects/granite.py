@@ -1,6 +1,8 @@
-"""Granite 3: a JSON list behind one token, or in tags. (Granite 4 writes as Hermes does.)
+"""Granite 3: a JSON list behind one token, or in tags; Granite 20B: objects behind a tag each. (Granite 4 writes as
+Hermes does.)
 
-Source: chat templates of ibm-granite/granite-3.3-8b-instruct and granite-3.1-8b-instruct.
+Source: chat template of ibm-granite/granite-3.3-8b-instruct, which asks for the list; vLLM's
+tool_chat_template_granite.jinja and tool_chat_template_granite_20b_fc.jinja.
 """
 
 from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay
@@ -12,6 +14,7 @@ DIALECT = FramedDialect(
     (
         FramedWay(Frame(open="<|tool_call|>"), _FORM),
         FramedWay(Frame(open="<tool_call>", close="</tool_call>"), _FORM),
+        FramedWay(Frame(call_open="<function_call>"), JsonCalls()),
     ),
     ("granite3",),
 )

@@ -23,7 +23,13 @@ _FORM = HeaderCalls(
     seps=(_CONSTRAIN, _MESSAGE),
     ends=("<|call|>",),
 )
-TOOLS = FramedDialect("harmony", (FramedWay(Frame(call_open=_CHANNEL), _FORM),), ("gpt-oss",))
+TOOLS = FramedDialect(
+    "harmony",
+    (FramedWay(Frame(call_open=_CHANNEL), _FORM),),
+    ("gpt-oss",),
+    parallel=False,  # the model stops at the token that ends a call
+    preamble=(f"{_CHANNEL}commentary{_MESSAGE}", f"<|end|>{_START}assistant"),
+)
 
 
 def _call(recipient: str, token: bool) -> Sequence[Piece]:

@@ -24,6 +24,7 @@ class HeaderCalls:
         seps: those of all these that are markers.
         ends: markers that end the call where they come, but need not come; the family writes the first.
         keeps_id: the name is written as `functions.NAME:0`, which is the id of the call.
+        id_open: the marker behind the name, before an id of nine letters and digits.
     """
 
     before: tuple[Marker, ...] = ()
@@ -32,12 +33,13 @@ class HeaderCalls:
     seps: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
     keeps_id: bool = False
+    id_open: str = ""
     separator: str = ""
     brackets: tuple[str, str] = ("", "")
 
     @property
     def markers(self) -> tuple[Marker, ...]:
-        return (*self._tags, *self.seps, *self.ends)
+        return (*self._tags, *self.seps, *self.ends, *([self.id_open] if self.id_open else []))
 
     @property
     def openers(self) -> tuple[Marker, ...]:
@@ -58,13 +60,15 @@ class HeaderCalls:
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         written = yield from self._name(scan)
+        call_id = yield from self._id(scan)
         found = yield from self._parts(scan, self.between)
         yield from scan.space()
         follows = yield from scan.char()
         is_over = (yield from scan.peek()) is END
         if follows != "{" and (is_over or not found or not self._shows):
             raise NotACall
-        scan.start(*self._name_and_id(scan, written))
+        name, counted = self._name_and_id(scan, written)
+        scan.start(name, call_id or counted)
         yield from read_arguments(scan, way.stops, scan.arguments)
         scan.complete()
         if (yield from self._parts(scan, self.after)):
@@ -93,6 +97,13 @@ class HeaderCalls:
         yield from scan.space()
         return (yield from scan.until(_NAME_END))
 
+    def _id(self, scan: Scan) -> Reading[str | None]:
+        yield from scan.space()
+        if not self.id_open or not (yield from scan.marker(self.id_open)):
+            return None
+        yield from scan.space()
+        return (yield from scan.until(_NAME_END)) or None
+
     def _part(self, scan: Scan, part: str) -> Reading[bool]:
         yield from scan.space()
         if part.strip() in (*self.seps, *self.ends):
@@ -106,13 +117,20 @@ class HeaderCalls:
         return found.group(1), written
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        schema = tool.parameters if exact else {"type": "object"}
+        return f"{writer.text(self._head(tool))} {self._rest(writer, tool, exact)}"
+
+    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
+        return f"{writer.free(self._head(tool))} {self._rest(writer, tool, exact)}" if self._tags else None
+
+    def _head(self, tool: Tool) -> str:
         name = f"functions.{tool.name}:" if self.keeps_id else tool.name
         tags = self._tags
-        head = f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
-        parts = [writer.text(head)]
-        if self.keeps_id:
-            parts.append(r"/[0-9]{1,4}/")
+        return f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
+
+    def _rest(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        schema = tool.parameters if exact else {"type": "object"}
+        parts = [r"/[0-9]{1,4}/"] if self.keeps_id else []
+        parts += [writer.text(self.id_open), r"/[a-zA-Z0-9]{9}/"] if self.id_open else []
         if self.between:
             parts.append(writer.text("".join(self.between)))
         parts.append(writer.json(schema, tool.parameters))

@@ -6,6 +6,7 @@ come before the name wait for it.
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
@@ -13,6 +14,7 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments, read_json
 from vivace.chat.dialects.json_scanner import MENDED
 from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.mixed_grammar import head_rule
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 
 _NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
@@ -106,7 +108,8 @@ class JsonCalls:
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         schema = tool.parameters if exact else {"type": "object"}
         if self.late:
-            return writer.json(self._schema(tool, schema), tool.parameters)
+            whole = self._schema(tool, schema)
+            return writer.json(whole, whole)
         parts = [writer.text("".join(self.before))] if self.before and not self.listed else []
         parts += self._head_rules(writer, json.dumps(tool.name, ensure_ascii=False))
         return " ".join([*parts, writer.json(schema, tool.parameters), writer.text("}")])
@@ -119,10 +122,29 @@ class JsonCalls:
             return [writer.text("{" + member)]
         return [writer.text(f'{{"{self.index}": "'), "/[0-9]{1,4}/", writer.text(f'", {member}')]
 
+    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        schema = tool.parameters if exact else {"type": "object"}
+        name = json.dumps(tool.name, ensure_ascii=False)
+        head = head_rule(writer, f'{self.brackets[0]}{{"{self.name}": {name}, "{self.arguments}":')
+        return f"{head} /[ \\n\\t]{{0,40}}/ {writer.json(schema, tool.parameters)} {writer.text('}')}"
+
     def _schema(self, tool: Tool, parameters: JSON) -> JSON:
         """Of the whole call: where it is an alternative to other JSON, both must be of the same lexemes."""
-        properties = {self.name: {"const": tool.name}, self.arguments: parameters}
+        properties = {self.name: {"const": tool.name}, self.arguments: _moved(parameters, self.arguments)}
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _moved(node: Any, key: str) -> Any:
+    """A schema that becomes a property: its references lead where they led."""
+    if isinstance(node, list):
+        return [_moved(each, key) for each in node]
+    if not isinstance(node, dict):
+        return node
+    moved = {k: _moved(v, key) for k, v in node.items()}
+    reference = node.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#"):
+        moved["$ref"] = f"#/properties/{key}{reference[1:]}"
+    return moved
 
 
 @dataclass

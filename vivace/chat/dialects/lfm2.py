@@ -1,6 +1,7 @@
 """LFM2 (Liquid): a list of Pythonic calls between two tokens.
 
-Source: model card of LiquidAI/LFM2-1.2B-Tool.
+Source: chat template of LiquidAI/LFM2.5-1.2B-Instruct, which writes strings in single quotes and JSON within lists and
+objects; model card of LFM2-1.2B-Tool.
 """
 
 from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay

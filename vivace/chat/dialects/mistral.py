@@ -1,6 +1,10 @@
 """Mistral, Ministral, Devstral, Magistral: three generations behind one token; ids have nine characters.
 
-Source: mistral-common (tokenizers v3, v11, v13); chat template of mistralai/Mistral-Small-3.2-24B-Instruct-2506.
+The second generation (Small 3.2, Magistral 2506) writes the id behind the name; where a tokenizer drops `[ARGS]`, the
+arguments follow the name.
+
+Source: chat templates of mistralai/Mistral-Nemo-Instruct-2407 (v3), Mistral-Small-3.2-24B-Instruct-2506 (v11) and
+Ministral-3-14B-Reasoning-2512 (v13); mistral-common's tokenizers of these versions.
 """
 
 import secrets
@@ -20,9 +24,11 @@ def short_id() -> str:
 
 _FRAME = Frame(call_open="[TOOL_CALLS]")
 NEWEST = FramedWay(_FRAME, HeaderCalls(between=("[ARGS]",), seps=("[ARGS]",)))
+WITH_ID = FramedWay(_FRAME, HeaderCalls(between=("[ARGS]",), seps=("[ARGS]",), id_open="[CALL_ID]"))
 HEADER = FramedWay(_FRAME, HeaderCalls())
 LISTED = FramedWay(Frame(open="[TOOL_CALLS]"), JsonCalls(call_id="id", listed=True))
 
-DIALECT = FramedDialect("mistral", (NEWEST, HEADER, LISTED), ("ministral", "devstral", "magistral"), short_id)
-V11 = FramedDialect("mistral_v11", (HEADER, NEWEST, LISTED), new_id=short_id)
-V3 = FramedDialect("mistral_v3", (LISTED, HEADER, NEWEST), new_id=short_id)
+_NAMES = ("ministral", "devstral", "magistral")
+DIALECT = FramedDialect("mistral", (NEWEST, WITH_ID, HEADER, LISTED), _NAMES, short_id)
+V11 = FramedDialect("mistral_v11", (WITH_ID, NEWEST, HEADER, LISTED), new_id=short_id)
+V3 = FramedDialect("mistral_v3", (LISTED, WITH_ID, NEWEST, HEADER), new_id=short_id)

@@ -38,7 +38,13 @@ class _Muse(FramedDialect):
         return f"{call} ({writer.text(_ENDS[0] + _RESUME)} {call})*" if many else call
 
 
-TOOLS = _Muse("muse", (FramedWay(_FRAME, _FORM),), ("muse_glimmer", "muse_spark"), parts=(_START, _MESSAGE))
+TOOLS = _Muse(
+    "muse",
+    (FramedWay(_FRAME, _FORM),),
+    ("muse_glimmer", "muse_spark"),
+    parts=(_START, _MESSAGE),
+    preamble=(f" to=user{_MESSAGE}", _ENDS[0] + _RESUME),
+)
 REASONING = MessageReasoning(
     "muse",
     opener=f" to=self{_MESSAGE}",

@@ -2,49 +2,80 @@
 
 from typing import Any
 
-from vivace.chat.conversation import Tool
+from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
-from vivace.chat.dialects.tagged_grammar import properties, string_rule, value_options
-from vivace.chat.dialects.values import resolved, types_of
+from vivace.chat.dialects.tagged_grammar import string_rule, value_options
+from vivace.chat.dialects.values import resolve, types_of
 
-_DEPTH_LIMIT = 8  # schemas may refer to themselves
+_CONTAINERS = frozenset({"object", "array"})
+_OPENER, _CLOSER = r"/<[^\s<>\/]+>/", r"/<\/[^\s<>]+>/"
 
 
 def call_rule(ns: str, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-    head, closer = writer.text(f'{ns}<invoke name="{tool.name}">'), f"{ns}</invoke>"
+    head = writer.text(f'{ns}<invoke name="{tool.name}">')
     if not exact:
-        return f"{head} {writer.free(closer)}"
-    members = _Rules(ns, writer, tool).members(tool.parameters, 0)
-    return " ".join([head, *members, writer.text(closer)])
+        return f'{head} {_any_members(ns, writer)} "</invoke>"'
+    members = _Rules(ns, writer, tool).members(tool.name, tool.parameters)
+    return " ".join([head, *members, writer.text(f"{ns}</invoke>")])
+
+
+def _any_members(ns: str, writer: RuleWriter) -> str:
+    """Text and elements of any names, up to and with the token before the tag that ends them."""
+    text = writer.free(ns)
+    element = writer.shared(f"any {ns}", lambda itself: f"{_OPENER} {text} ({itself} {text})* {_CLOSER}")
+    return f"{text} ({element} {text})*"
 
 
 class _Rules:
     def __init__(self, ns: str, writer: RuleWriter, tool: Tool) -> None:
         self._ns, self._writer, self._tool = ns, writer, tool
 
-    def members(self, schema: dict[str, Any], depth: int) -> list[str]:
+    def members(self, where: str, schema: JSON) -> list[str]:
         """Members in the schema's order, optional ones may be left out."""
         rules = []
-        for key, member in properties(Tool("", None, schema)).items():
-            rule = self._writer.rule("member", self._element(key, member, depth))
+        for key, member in _properties(schema).items():
+            rule = self._element(f"{where}.{key}", key, member)
             rules.append(rule if key in schema.get("required", ()) else f"{rule}?")
         return rules
 
-    def _element(self, key: str, member: Any, depth: int) -> str:
-        """A value between its tags."""
-        schema, root = resolved(member, self._tool.parameters), self._tool.parameters
+    def _element(self, where: str, key: str, schema: Any) -> str:
+        """The rule of a value between its tags."""
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if isinstance(reference, str):
+            found = resolve(reference, self._tool.parameters)
+            return self._writer.shared(
+                f"{self._tool.name} {key} {reference}", lambda _: self._element(where, key, found)
+            )
         opener, closer = f"{self._ns}<{key}>", f"{self._ns}</{key}>"
-        types = types_of(schema, root)
-        where = f"{self._tool.name}.{key}"
-        if "string" in types or value_options(schema):
+        return self._writer.rule("member", self._value(where, schema, opener, closer))
+
+    def _value(self, where: str, schema: Any, opener: str, closer: str) -> str:
+        """A text, up to where it is closed, or what is nested between the tags."""
+        types = types_of(schema, self._tool.parameters)
+        if value_options(schema) or ("string" in types and not types & _CONTAINERS):
             return string_rule(self._writer, where, schema, opener, closer)
-        if types == {"object"} and depth < _DEPTH_LIMIT and properties(Tool("", None, schema)):
-            inside = self.members(schema, depth + 1)
-        elif types == {"array"} and depth < _DEPTH_LIMIT and isinstance(schema.get("items"), dict):
-            inside = [f"({self._element('item', schema['items'], depth + 1)})*"]
-        elif types & {"object", "array"}:
-            self._writer.relax(f"{where}: what objects and arrays hold is not enforced")
-            return f"{self._writer.text(opener)} {self._writer.free(closer)}"
-        else:
-            inside = [self._writer.json(schema, root)]
-        return " ".join([self._writer.text(opener), *inside, self._writer.text(closer)])
+        nested = self._nested(where, schema, types)
+        if nested is None:
+            if "string" not in types:
+                self._writer.relax(f"{where}: what objects and arrays hold is not enforced")
+            inside = _any_members(self._ns, self._writer)
+            return " ".join([self._writer.text(opener), inside, self._writer.text(closer.removeprefix(self._ns))])
+        return " ".join([self._writer.text(opener), nested, self._writer.text(closer)])
+
+    def _nested(self, where: str, schema: JSON, types: frozenset[str]) -> str | None:
+        """What may stand between the tags; None if that cannot be said."""
+        if types == {"object"} and _properties(schema):
+            return " ".join(self.members(where, schema))
+        if types == {"array"} and isinstance(schema.get("items"), dict):
+            least, most = schema.get("minItems", 0), schema.get("maxItems", "")
+            return f"({self._element(f'{where}[]', 'item', schema['items'])}){{{least},{most}}}"
+        for word in ("anyOf", "oneOf"):
+            if types & _CONTAINERS and isinstance(schema.get(word), list):
+                options = [self._nested(where, each, types_of(each, self._tool.parameters)) for each in schema[word]]
+                return None if None in options else f"({' | '.join(map(str, options))})"
+        return None if types & _CONTAINERS else self._writer.json(schema, self._tool.parameters)
+
+
+def _properties(schema: JSON) -> JSON:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}

@@ -29,6 +29,10 @@ class PlainDialect:
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
         return call
 
+    def mixed_rule(self, writer: RuleWriter, tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
+        writer.relax("calls are not constrained: this model's chat template knows none")
+        return None
+
 
 class PlainParser:
     """See `ToolParser`."""

@@ -1,5 +1,6 @@
 """A dialect run on plain text, for `vivace parse`."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from vivace.chat.events import Event, ReasoningDelta, TextDelta, ToolCallArgumen
 from vivace.errors import invalid
 
 JSON = dict[str, Any]
-_BOTH = ("harmony", "muse", "none")  # families whose calls cannot be read without reading their reasoning
+_USUAL = "think"  # how most families write reasoning
+_TOKEN = re.compile("⟦(.*?)⟧", re.S)
 
 
 def parse_text(
@@ -21,6 +23,7 @@ def parse_text(
     thinking_in_prompt: bool = False,
     split: int | Sequence[int] | None = None,
     reasoning: str | None = None,
+    tokens: bool = False,
 ) -> JSON:
     """What a client would get for `text`.
 
@@ -28,9 +31,11 @@ def parse_text(
         dialect: a tool dialect, or a reasoning dialect alone.
         tools: OpenAI tool objects.
         thinking_in_prompt: the prompt has opened the reasoning.
-        reasoning: the reasoning dialect; None: the one of the same name where the family writes both in one way, or
-            else "think".
-        split: None, a chunk size in characters, or a list of sizes (the last piece takes what is left).
+        reasoning: the reasoning dialect; None: the one of the same name if there is one and its markers are in the
+            text, or else "think".
+        split: None, a chunk size in characters, or a list of sizes (the last piece takes what is left). A token is
+            never split.
+        tokens: `⟦x⟧` in the text is one token, and the same letters without the brackets are none.
 
     Returns:
         {"content", "reasoning_content", "tool_calls": [{"name", "arguments"}]}; a text that is not there is None.
@@ -38,20 +43,38 @@ def parse_text(
     Raises:
         VivaceError: an unknown dialect, a tool without a name, or a split that is no size.
     """
-    parser = _parser(dialect, reasoning, [tool_of(tool, i) for i, tool in enumerate(tools or ())], thinking_in_prompt)
-    events = [event for chunk in chunks(text, split) for event in parser.feed(Piece(chunk))]
+    offered = [tool_of(tool, i) for i, tool in enumerate(tools or ())]
+    shown = frozenset(_TOKEN.findall(text)) if tokens else frozenset()
+    parser = _parser(dialect, reasoning or _reasoning(dialect, text), offered, thinking_in_prompt, shown)
+    events = [event for piece in _pieces(text, split, tokens) for event in parser.feed(piece)]
     return fold([*events, *parser.finish()])
 
 
-def _parser(dialect: str, reasoning: str | None, tools: list[Tool], is_open: bool) -> AnswerParser:
-    reasoning = reasoning or (dialect if dialect in _BOTH else "think")
+def _parser(dialect: str, reasoning: str, tools: list[Tool], is_open: bool, tokens: frozenset[str]) -> AnswerParser:
     known = {**TOOL_DIALECTS, **REASONING_DIALECTS}
     for name in (dialect, reasoning):
         if name not in known:
             raise invalid(f"no dialect is called {name!r}; there are {', '.join(sorted(known))}", "dialect")
+    if reasoning not in REASONING_DIALECTS:
+        names = ", ".join(sorted(REASONING_DIALECTS))
+        raise invalid(f"{reasoning!r} is no reasoning dialect; there are {names}", "reasoning")
     if dialect in TOOL_DIALECTS:
-        return AnswerParser(TOOL_DIALECTS[dialect], REASONING_DIALECTS[reasoning], tools, is_open)
-    return AnswerParser(TOOL_DIALECTS["none"], REASONING_DIALECTS[dialect], tools, is_open)
+        return AnswerParser(TOOL_DIALECTS[dialect], REASONING_DIALECTS[reasoning], tools, is_open, tokens)
+    return AnswerParser(TOOL_DIALECTS["none"], REASONING_DIALECTS[dialect], tools, is_open, tokens)
+
+
+def _reasoning(dialect: str, text: str) -> str:
+    name = TOOL_DIALECTS[dialect].name if dialect in TOOL_DIALECTS else dialect
+    own = REASONING_DIALECTS.get(name)
+    return name if own and any(marker in text for marker in own.markers) else _USUAL
+
+
+def _pieces(text: str, split: int | Sequence[int] | None, tokens: bool) -> Iterator[Piece]:
+    if not tokens:
+        yield from map(Piece, chunks(text, split))
+        return
+    for i, part in enumerate(_TOKEN.split(text)):
+        yield from [Piece(part, True)] if i % 2 else map(Piece, chunks(part, split))
 
 
 def tool_of(tool: JSON, index: int = 0) -> Tool:

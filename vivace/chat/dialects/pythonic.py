@@ -9,12 +9,13 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
+from vivace.chat.dialects.mixed_grammar import head_rule
+from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import properties, value_options
-from vivace.chat.dialects.values import quote, types_of
+from vivace.chat.dialects.tagged_grammar import properties
+from vivace.chat.dialects.values import quote
 
 _NAME_END = re.compile(r"[^\w.\-]")
-_SINGLE_QUOTED = r"/'([^'\\\n]|\\[^\n])*'/"
 POSITIONAL = "an argument had no name"
 
 
@@ -95,40 +96,8 @@ class PythonicCalls:
         return True
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        """Arguments in the schema's order; what is optional may be left out. JSON is near enough to Python for it."""
-        required = [k for k in properties(tool) if k in tool.parameters.get("required", ())]
-        optional = [k for k in properties(tool) if k not in required]
-        parts = [writer.text(f"{tool.name}(")]
-        for i, key in enumerate(required):
-            parts.append(self._rule(writer, tool, key, ", " if i else ""))
-        parts += (
-            [f"{self._rule(writer, tool, key, ', ')}?" for key in optional] if required else self._any(writer, tool)
-        )
-        return " ".join([*parts, writer.text(")")])
+        return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool, exact)}"
 
-    def _any(self, writer: RuleWriter, tool: Tool) -> list[str]:
-        """Optional arguments only: each may be the first."""
-        keys = list(properties(tool))
-        rules = []
-        for i, key in enumerate(keys):
-            rest = " ".join(f"{self._rule(writer, tool, later, ', ')}?" for later in keys[i + 1 :])
-            rules.append(f"{self._rule(writer, tool, key, '')} {rest}")
-        return [f"({writer.rule('arguments', ' | '.join(rules))})?"] if rules else []
-
-    def _rule(self, writer: RuleWriter, tool: Tool, key: str, before: str) -> str:
-        return writer.rule("argument", f"{writer.text(f'{before}{key}=')} {_value(writer, tool, key)}")
-
-
-def _value(writer: RuleWriter, tool: Tool, key: str) -> str:
-    """JSON, or the Python literal where it differs and is no container."""
-    schema = properties(tool)[key]
-    types = types_of(schema, tool.parameters)
-    options = value_options(schema)
-    alternatives = [writer.json(schema, tool.parameters)]
-    if options:
-        alternatives += [writer.text(repr(option)) for option in options]
-    elif types == {"string"}:
-        alternatives.append(_SINGLE_QUOTED)
-    alternatives += ['"True"', '"False"'] if "boolean" in types and not options else []
-    alternatives += ['"None"'] if "null" in types and not options else []
-    return f"({' | '.join(alternatives)})"
+    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+        head = head_rule(writer, f"{self.brackets[0]}{tool.name}(")
+        return f"{head} {pythonic_arguments(writer, tool, exact)}"

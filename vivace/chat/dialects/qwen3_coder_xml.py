@@ -1,4 +1,8 @@
-"""Qwen3-Coder, Qwen3.5, Qwen3.6, Vivace Mini: tags around raw values."""
+"""Qwen3-Coder, Qwen3.5, Qwen3.6, Vivace Mini: tags around raw values.
+
+Source: chat templates of Qwen/Qwen3-Coder-30B-A3B-Instruct and Qwen/Qwen3.5-4B, which write `True` and `None`, and of
+Qwen3.6, which writes JSON.
+"""
 
 from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay
 from vivace.chat.dialects.lexer import tag

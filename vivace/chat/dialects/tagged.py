@@ -140,6 +140,9 @@ class TaggedCalls:
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         return body_rule(self, writer, tool, exact)
 
+    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
+        return body_rule(self, writer, tool, exact, bare=True) if self.function_open else None
+
 
 class _Call:
     """One call while it is read."""

@@ -11,22 +11,33 @@ if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
 
 CDATA = ("<![CDATA[", "]]>")
+_NAME = r'/[^\s<>"]+/'
+_PLAIN = r"/[^<&\n]+/"
 _UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
-def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool) -> str:
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
     """One call of `tool`: parameters in the schema's order, optional ones may be left out.
 
-    Without `exact`, anything up to the function's closer.
+    Without `exact`, parameters of any names, all of them texts. `bare`: behind any text.
     """
     opener = form.function_open
     named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name + form.name_close
-    head = writer.text("".join(form.before) + named)
-    if not exact:
-        return f"{head} {writer.free(form.function_close)}"
-    keys = list(properties(tool))
-    parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
+    named = "".join(form.before) + named
+    head = writer.free(named) if bare else writer.text(named)
+    if exact:
+        keys = list(properties(tool))
+        parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
+    else:
+        parameters = [f"({writer.text(form.empty)} | {_any(form, writer)})" if form.empty else _any(form, writer)]
     return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
+
+
+def _any(form: "TaggedCalls", writer: RuleWriter) -> str:
+    n, opener = form.newline, form.parameter_open
+    suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
+    value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
+    return f"{writer.rule('parameter', f'{writer.text(opener.prefix)} {_NAME} ({suffixes}) {value}')}*"
 
 
 def properties(tool: Tool) -> dict[str, Any]:
@@ -64,9 +75,8 @@ def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: boo
         return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
     where = f"{tool.name}.{key}"
     if cdata and not value_options(schema):
-        section = string_rule(writer, where, schema, CDATA[0], f"{CDATA[1]}{closer}")
-        plain = writer.rule("plain", r"/[^<&\n]+/")
-        return f"({section} | {plain}? {writer.text(closer)})"
+        _report_unheld(writer, where, schema)
+        return text_rule(writer, closer, cdata)
     return string_rule(writer, where, schema, "", closer)
 
 
@@ -77,10 +87,22 @@ def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer
     if options:
         texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
         return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
+    _report_unheld(writer, where, schema)
+    return " ".join([*before, writer.free(closer)])
+
+
+def text_rule(writer: RuleWriter, closer: str, cdata: bool = False) -> str:
+    """Any text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
+    if not cdata:
+        return writer.free(closer)
+    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer)}"
+    return f"({section} | {writer.rule('plain', _PLAIN)}? {writer.text(closer)})"
+
+
+def _report_unheld(writer: RuleWriter, where: str, schema: Any) -> None:
     for word in _UNHELD:
         if isinstance(schema, dict) and word in schema:
             writer.relax(f"{where}: {word} of a string parameter is not enforced")
-    return " ".join([*before, writer.free(closer)])
 
 
 def value_options(schema: Any) -> list[Any]:

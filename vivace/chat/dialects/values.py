@@ -33,7 +33,7 @@ def types_of(schema: Any, root: JSON, depth: int = 0) -> frozenset[str]:
     if not isinstance(schema, dict) or depth > 8:
         return ANY
     if isinstance(schema.get("$ref"), str):
-        return types_of(_resolve(schema["$ref"], root), root, depth + 1)
+        return types_of(resolve(schema["$ref"], root), root, depth + 1)
     declared = schema.get("type")
     if isinstance(declared, str):
         return frozenset({declared}) & ANY or ANY
@@ -62,11 +62,12 @@ def resolved(schema: Any, root: Any) -> Any:
     for _ in range(8):
         if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
             break
-        schema = _resolve(schema["$ref"], root)
+        schema = resolve(schema["$ref"], root)
     return schema
 
 
-def _resolve(reference: str, root: Any) -> Any:
+def resolve(reference: str, root: JSON) -> Any:
+    """What a JSON pointer within `root` leads to; None if nothing is there."""
     node: Any = root
     for part in reference.removeprefix("#").strip("/").split("/"):
         node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
