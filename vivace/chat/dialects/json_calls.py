@@ -47,6 +47,7 @@ class JsonCalls:
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         listed = yield from scan.literal("[")
+        scan.listed = scan.listed or listed
         more = True
         while more:
             yield from scan.space()

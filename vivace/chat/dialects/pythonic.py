@@ -39,6 +39,7 @@ class PythonicCalls:
         listed = yield from scan.literal("[")
         if not listed and self.listed and not wrapped:
             raise NotACall
+        scan.listed = listed
         more = True
         while more:
             yield from self._call(scan, way)

@@ -57,6 +57,15 @@ def parameter_types(tool: Tool, key: str) -> frozenset[str]:
     return frozenset({"string"})
 
 
+def resolved(schema: Any, root: JSON) -> Any:
+    """`schema`, or what it refers to."""
+    for _ in range(8):
+        if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
+            return schema
+        schema = _resolve(schema["$ref"], root)
+    return None
+
+
 def _resolve(reference: str, root: JSON) -> Any:
     node: Any = root
     for part in reference.removeprefix("#").strip("/").split("/"):
