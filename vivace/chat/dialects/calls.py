@@ -9,6 +9,7 @@ White space between calls, before the first one if nothing else was said, and af
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import Piece, new_call_id
@@ -205,8 +206,9 @@ class CallParser:
         else:
             self._scan, self._quoted = None, lexemes[0].marker in self._ways.wrappers
             self._patience -= sum(lexeme.marker in self._ways.by_marker for lexeme in lexemes[1:])
-            self._todo.extendleft(reversed(lexemes[1:]))
-            self._say(lexemes[0])
+            first, *rest = _joined(lexemes)
+            self._todo.extendleft(reversed(rest))
+            self._say(first)
 
     def _leave(self, rest: Sequence[Lexeme]) -> None:
         """The last call of a region has ended."""
@@ -221,7 +223,7 @@ class CallParser:
             self._prose.say(lexeme.text)
             return
         rest._take_all(rest._lexer.feed(Piece(lexeme.text, lexeme.token)))
-        if lexeme.marker and not rest.busy:
+        if self._quoted and not rest.busy:
             rest._quoted = True
 
     def release(self) -> None:
@@ -235,3 +237,9 @@ class CallParser:
         self._scan = None
         for lexeme in lexemes:
             self._say(lexeme)
+
+
+def _joined(lexemes: Sequence[Lexeme]) -> Sequence[Lexeme]:
+    """With plain text at the front in one."""
+    plain = list(takewhile(lambda lexeme: lexeme == Lexeme(lexeme.text), lexemes))
+    return [Lexeme("".join(lexeme.text for lexeme in plain)), *lexemes[len(plain) :]] if plain else lexemes

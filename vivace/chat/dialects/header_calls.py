@@ -56,8 +56,9 @@ class HeaderCalls:
         found = yield from self._parts(scan, self.between)
         yield from scan.space()
         follows = yield from scan.char()
-        is_over = (yield from scan.peek()) is END
-        if follows != "{" and (is_over or not found or not (self.between or self._tags)):
+        lexeme = yield from scan.peek()
+        shows = bool(self.between) or (bool(self._tags) and lexeme.marker in way.stops)
+        if follows != "{" and (lexeme is END or not found or not shows):
             raise NotACall
         scan.start(*self._name_and_id(scan, written))
         yield from read_arguments(scan, way.stops, scan.arguments)

@@ -17,6 +17,7 @@ from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 
 _NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
 _ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"})
+_OTHERS = frozenset({"type", "id", "tool_call_id", "call_id", "index"})
 
 
 @dataclass(frozen=True)
@@ -147,10 +148,14 @@ class _Call:
         yield from scan.literal(":")
         yield from scan.space()
         char = yield from scan.char()
+        if self.form.late and not self._plausible(key):
+            raise NotACall
         if key == "function" and char == "{":
             yield from self._object()
         elif key in _NAMES and char in ("'", '"') and not self.name:
             self.name = yield from self._string()
+            if self.form.late and not scan.listed and self.name not in scan.tools:
+                raise NotACall
             if not self.form.late or self.waiting:
                 self._start()
         elif key in _ARGUMENTS and not self.has_arguments:
@@ -159,6 +164,10 @@ class _Call:
             self.call_id = yield from self._string()
         else:
             yield from self._skip()
+
+    def _plausible(self, key: str) -> bool:
+        """Whether JSON with this key may still be a call, though no opener says so."""
+        return self.name in self.scan.tools or key in _NAMES | _ARGUMENTS | _OTHERS
 
     def _string(self) -> Reading[str]:
         """A key or a name; what is no string is no call."""
