@@ -265,6 +265,8 @@ def explained(family: str) -> Iterator[Degraded]:
     yield _case(family, "explained", f"This model writes:\n\n```\n{text}\n```\n\nThat is all.", PARIS, calls=())
     for marker in _markers(family):
         yield _case(family, "explained", f"The marker {marker} comes before get_weather.", PARIS, calls=())
+        yield _case(family, "explained", f"Calls look like this:\n\n{marker} get_weather is called.", PARIS, calls=())
+        yield _case(family, "explained", f"{marker}\nget_weather(city) is what it calls, {{}} none.", PARIS, calls=())
 
 
 def _markers(family: str) -> list[str]:

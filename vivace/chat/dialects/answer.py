@@ -57,7 +57,10 @@ class AnswerParser:
         parser = self._again()
         calls: dict[int, list[Event]] = {}
         complete: list[Event] = []
-        for event in [e for piece in self._thoughts for e in parser.feed(piece)]:
+        events = [e for piece in self._thoughts for e in parser.feed(piece)]
+        # Whatever comes next ends a list of calls that is whole; where it mends one, that was not.
+        events += [e for e in parser.feed(Piece("\n.")) if isinstance(e, ToolCallFinished) and not e.repaired]
+        for event in events:
             if isinstance(event, _CallEvent):
                 calls.setdefault(event.index, []).append(event)
             if isinstance(event, ToolCallFinished):

@@ -93,7 +93,7 @@ class CallParser:
     def finish(self, cut: bool = False) -> list[Event]:
         """`cut`: the output ended at the token limit, not by itself."""
         partial = self._lexer.finish()
-        if not self._open or not (self._is_closer(partial) or (cut and not self._scan_is_whole)):
+        if not self._open or not (self._is_marker(partial) or (cut and not self._scan_is_whole)):
             self._take_all(partial)
         while self._scan:
             self._scan.cut_off = cut
@@ -111,12 +111,10 @@ class CallParser:
     def _scan_is_whole(self) -> bool:
         return self._scan is not None and self._scan.whole
 
-    def _is_closer(self, partial: list[Lexeme]) -> bool:
-        """Whether the output was cut within a closer of the call: `</p` and longer."""
-        texts = [m for m in self._way.closers if isinstance(m, str)]
-        if not partial or partial[0].marker:
-            return False
-        return len(partial[0].text) > 2 and any(t.startswith(partial[0].text) for t in texts)
+    def _is_marker(self, partial: list[Lexeme]) -> bool:
+        """Whether the output was cut within a marker of the call's form."""
+        texts = [m for m in self._way.markers if isinstance(m, str)]
+        return bool(partial) and not partial[0].marker and any(t.startswith(partial[0].text) for t in texts)
 
     def _take_all(self, lexemes: Sequence[Lexeme]) -> None:
         self._todo.extend(lexemes)

@@ -27,6 +27,7 @@ from vivace.chat.dialects.text_calls import TextCalls
 from vivace.chat.dialects.ways import WayTable
 
 AS_TEXT = "the call was written as text"
+BODY = "the call was written in another form than its markers announce"
 FENCED = "the call stood in a code fence"
 _NAMES = ascii_letters + "_"
 _TEXT_OPENERS = ("[Calling tool:", "[Calling function:", "[Calling:", "[Tool call:", "[Called tool:", "[tool_call:")
@@ -52,8 +53,11 @@ def with_repair(dialect: ToolDialect, tools: Sequence[Tool], tokens: frozenset[s
 def _table(family: str, must_call: bool) -> WayTable:
     dialect = TOOL_DIALECTS[family]
     own = dialect.ways if isinstance(dialect, FramedDialect) else ()
-    ways = [*_unwrapped(own), *_as_text(), *_foreign(family, own), *(_fenced() if must_call else ())]
-    return WayTable([_cautious(way) for way in ways])
+    bodies = [body for way in own for body in _bodies(way)]
+    ways = [*_unwrapped(own), *bodies, *_as_text(), *_foreign(family), *(_fenced() if must_call else ())]
+    own_ones = {(way.frame, way.form) for way in own}
+    unique = {(way.frame, way.form): way for way in reversed(ways)}
+    return WayTable([_cautious(way) for key, way in reversed(unique.items()) if key not in own_ones])
 
 
 def _cautious(way: FramedWay) -> FramedWay:
@@ -63,10 +67,13 @@ def _cautious(way: FramedWay) -> FramedWay:
 def _unwrapped(own: Sequence[FramedWay]) -> Iterator[FramedWay]:
     """The family's own calls without their openers, and JSON of any kind."""
     for way in own:
-        starts = _starts(way.form)
+        frame, form = replace(way.frame, open="", call_open=""), way.form
+        if isinstance(form, HeaderCalls) and form.before and form.before[-1] in form.seps:
+            opener = "".join(part for part in form.before if isinstance(part, str))
+            yield FramedWay(replace(frame, call_open=opener), replace(form, before=()), NO_WRAPPER)
+        starts = _starts(form)
         if starts and not way.frame.starts:
-            frame = replace(way.frame, open="", call_open="", starts=starts)
-            yield FramedWay(frame, way.form, NO_WRAPPER)
+            yield FramedWay(replace(frame, starts=starts), form, NO_WRAPPER)
     for starts in "{[":
         yield FramedWay(Frame(starts=starts), JsonCalls(late=True), NO_WRAPPER)
 
@@ -85,6 +92,13 @@ def _starts(form: Form) -> str:
     return ""
 
 
+def _bodies(way: FramedWay) -> Iterator[FramedWay]:
+    """Other forms within the frame of a family."""
+    if way.frame.open or way.frame.call_open:
+        for form in (JsonCalls(), HeaderCalls(), TextCalls()):
+            yield FramedWay(way.frame, form, BODY)
+
+
 def _as_text() -> Iterator[FramedWay]:
     for opener in _TEXT_OPENERS:
         yield FramedWay(Frame(call_open=opener), TextCalls(closed=True), AS_TEXT)
@@ -94,14 +108,15 @@ def _as_text() -> Iterator[FramedWay]:
         yield FramedWay(Frame(call_open=begin, call_close=end), JsonCalls(), AS_TEXT)
 
 
-def _foreign(family: str, own: Sequence[FramedWay]) -> Iterator[FramedWay]:
+def _foreign(family: str) -> Iterator[FramedWay]:
     """Ways of all other families; those that several have in common go by the name of the first."""
-    known = {(way.frame, way.form) for way in own}
-    for dialect in dict.fromkeys(TOOL_DIALECTS.values()):
-        for way in dialect.ways if isinstance(dialect, FramedDialect) and dialect.name != family else ():
-            if (way.frame, way.form) not in known:
-                known.add((way.frame, way.form))
-                yield replace(way, note=f"the call was written as {dialect.name} writes it")
+    others = [d for d in dict.fromkeys(TOOL_DIALECTS.values()) if isinstance(d, FramedDialect) and d.name != family]
+    for dialect in others:
+        for way in dialect.ways:
+            yield replace(way, note=f"the call was written as {dialect.name} writes it")
+    for dialect in others:
+        for way in dialect.ways:
+            yield from _bodies(way)
 
 
 def _fenced() -> Iterator[FramedWay]:

@@ -174,6 +174,14 @@ class Scan:
             self._size = sum(len(lexeme.text) for lexeme in self._taken)
         self._queue.extendleft(reversed(list(lexemes)))
 
+    def unread(self, text: str) -> None:
+        """Gives back plain text that was read last, white space behind it aside."""
+        while text and self._taken:
+            lexeme = self._taken.pop()
+            self._size -= len(lexeme.text)
+            self._queue.appendleft(lexeme)
+            text = text[: len(text) - len(lexeme.text.strip())]
+
     def settle(self) -> None:
         """What was read since the last call is used up."""
         if self._passing:

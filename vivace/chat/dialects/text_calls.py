@@ -1,9 +1,11 @@
 """Calls as text that no family defines but models write: `name({"city": "Paris"})`, `name(city="Paris")`, `name {…}`.
 
-Since prose may begin like that, the call is certain only at the end of its line; until then it is held back.
+Since prose may begin like that, the call is certain only at the end of its line, or before a marker that closes it;
+until then it is held back.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from vivace.chat.conversation import Tool
@@ -38,7 +40,7 @@ class TextCalls:
         else:
             yield from scan.space()
             yield from self._object(scan, parts)
-        yield from self._end_of_line(scan)
+        yield from self._end_of_line(scan, way.closers)
         scan.start(name)
         scan.arguments("".join(parts))
         scan.complete()
@@ -85,11 +87,11 @@ class TextCalls:
             yield from scan.space()
         parts.append("{}" if begin == "{" else "}")
 
-    def _end_of_line(self, scan: Scan) -> Reading[None]:
-        closed = yield from self._blank(scan)
+    def _end_of_line(self, scan: Scan, closers: Collection[Marker]) -> Reading[None]:
+        closed = yield from self._blank(scan, closers)
         if self.closed and not closed:
             yield from scan.literal("]")
-            closed = yield from self._blank(scan)
+            closed = yield from self._blank(scan, closers)
         if not closed:
             raise NotACall
 
@@ -99,10 +101,11 @@ class TextCalls:
             raise NotACall
         scan.repair(MENDED)
 
-    def _blank(self, scan: Scan) -> Reading[bool]:
-        """Whether the line, or the output, ends here; white space is consumed."""
+    def _blank(self, scan: Scan, closers: Collection[Marker]) -> Reading[bool]:
+        """Whether the line, the call or the output ends here; white space is consumed."""
         space = yield from scan.space()
-        return "\n" in space or (yield from scan.peek()) is END
+        lexeme = yield from scan.peek()
+        return "\n" in space or lexeme is END or lexeme.marker in closers
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         raise AssertionError("nothing is made to write this")
