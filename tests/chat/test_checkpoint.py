@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.chat.builders import WEATHER
 from vivace.assets import embedded_model_path
 from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
-from vivace.chat.conversation import Conversation, Message, Options, ToolCall
+from vivace.chat.conversation import Conversation, Message, Options, ToolCall, ToolChoice
 from vivace.errors import VivaceError
 
 TEXT_FILES = ("config.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja", "tokenizer.json")
@@ -62,6 +62,18 @@ def test_ids_are_those_of_the_checkpoint_s_own_pre_tokenizer(mini):
 @pytest.mark.parametrize(("thinking", "is_open"), [(None, True), (True, True), (False, False)])
 def test_whether_reasoning_is_open_comes_from_the_prompt(mini, thinking, is_open):
     assert mini.prepare(ask("<think>"), Options(thinking=thinking)).reasoning_open is is_open
+
+
+@pytest.mark.parametrize(("mode", "must_call"), [("auto", False), ("none", False), ("required", True), ("named", True)])
+def test_whether_a_call_is_required_reaches_the_parser(mini, mode, must_call):
+    choice = ToolChoice(mode, "get_weather" if mode == "named" else None)
+    prepared = mini.prepare(ask("Hi", tools=(WEATHER,), tool_choice=choice), Options(thinking=False))
+    assert prepared.must_call is must_call
+    fenced = '```json\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n```'
+    stream = mini.stream(prepared)
+    stream.feed(mini.tokenizer.encode(fenced).ids)
+    stream.finish("stop")
+    assert stream.called_tools is must_call
 
 
 def test_sampling_is_the_client_s_then_the_checkpoint_s(mini, copy):

@@ -28,6 +28,7 @@ TOOLS: tuple[Tool, ...] = (*OFFERED, NOTE)
 PARIS: Call = ("get_weather", {"city": "Paris"})
 ROME: Call = ("get_weather", {"city": "Rome", "days": 3})
 LINES: Call = ("note", {"title": "To do", "text": "- buy milk\n- call Ann\n"})
+HOSTILE: Call = ("note", {"title": 'Say "hi", then }', "text": "a </x> b ], {\"k\": 'v'} </tool_call>, 50% \\ (c)"})
 TYPED: Call = ("typed", {"i": 3, "b": True, "o": {"k": [1, None, False]}, "s": "plain"})
 
 
@@ -114,13 +115,18 @@ def closers_dropped(family: str) -> Iterator[Degraded]:
 
 
 def wrapper_missing(family: str) -> Iterator[Degraded]:
-    for call in (PARIS, LINES, TYPED):
+    for call in (PARIS, LINES, TYPED, HOSTILE):
         text = rendered(family, call)
         openers = [m for m in _frame(family, "open", "call_open") if m in text]
         closers = [m for m in _frame(family, "close", "call_close") if m in text]
         if openers:
-            yield _case(family, "wrapper missing", _without(text, openers[:1]).strip(), call)
-            yield _case(family, "wrapper missing", _without(text, [*openers, *closers]).strip(), call)
+            text = text.replace(openers[0], "", 1)
+            yield _case(family, "wrapper missing", text.strip(), call)
+            for closer in closers:
+                text = "".join(text.rsplit(closer, 1))
+            for opener in openers[1:]:
+                text = text.replace(opener, "", 1)
+            yield _case(family, "wrapper missing", text.strip(), call)
 
 
 def _without(text: str, markers: list[str]) -> str:
@@ -158,11 +164,11 @@ def _rewritten(
 
 
 quotes_swapped = _rewritten("quotes swapped", lambda given, _: given.replace('"', "'"), PARIS, ROME, LINES, TYPED)
-python_literals = _rewritten("Python literals", lambda _, call: repr(call), PARIS, LINES, TYPED)
+python_literals = _rewritten("Python literals", lambda _, call: repr(call), PARIS, LINES, TYPED, HOSTILE)
 comma_added = _rewritten("comma added", lambda given, _: re.sub(r"([}\]])", r",\1", given), PARIS, ROME, LINES, TYPED)
 comma_missing = _rewritten("comma missing", lambda given, _: given.replace('", "', '" "'), LINES, ROME)
 newlines_raw = _rewritten("newlines not escaped", lambda given, _: given.replace("\\n", "\n"), LINES)
-encoded_twice = _rewritten("encoded twice", lambda given, _: dumped(given), PARIS, ROME, LINES, TYPED)
+encoded_twice = _rewritten("encoded twice", lambda given, _: dumped(given), PARIS, ROME, LINES, TYPED, HOSTILE)
 numbers_quoted = _rewritten("numbers quoted", lambda given, _: given.replace(": 3", ': "3"'), ROME, TYPED)
 keys_bare = _rewritten("keys not quoted", lambda given, _: re.sub(r'"(\w+)": ', r"\1: ", given), PARIS, ROME, TYPED)
 
@@ -171,7 +177,7 @@ def all_quotes_swapped(family: str) -> Iterator[Degraded]:
     """Those of names and keys too."""
     for call in (PARIS, ROME):
         text = rendered(family, call)
-        for one, other in ('"\'', "'\""):
+        for one, other in ("\"'", "'\""):
             if f"{one}Paris{one}" in text or f"{one}Rome{one}" in text:
                 yield _case(family, "quotes swapped", text.replace(one, other), call)
 
@@ -201,6 +207,18 @@ def another_family(family: str) -> Iterator[Degraded]:
         if other != family:
             yield _case(family, "another family's form", rendered(other, PARIS), PARIS)
             yield _case(family, "another family's form", rendered(other, ROME, LINES), ROME, LINES)
+            yield _case(family, "another family's form", rendered(other, TYPED), TYPED)
+            if not FAMILIES[other].raw:
+                yield _case(family, "another family's form", f"\n{rendered(other, HOSTILE, PARIS)}\n", HOSTILE, PARIS)
+
+
+def two_at_once(family: str) -> Iterator[Degraded]:
+    """Another family's form, and that degraded."""
+    for other in FAMILIES:
+        for corrupt in (quotes_swapped, comma_added, encoded_twice, bracket_missing, closers_dropped):
+            for case in corrupt(other) if other != family else ():
+                if len(case.meant) == 1:
+                    yield _case(family, "two at once", case.text, *case.meant)
 
 
 def another_wrapper(family: str) -> Iterator[Degraded]:
@@ -234,7 +252,13 @@ def as_text(family: str) -> Iterator[Degraded]:
 def fenced(family: str) -> Iterator[Degraded]:
     """A call where the client asks for one, else an example."""
     bare = dumped({"name": ROME[0], "arguments": ROME[1]})
-    for text in (f"```json\n{bare}\n```", f"Here it is:\n\n```json\n{bare}\n```\n", f"```\n{rendered(family, ROME)}\n```"):
+    listed = dumped([{"name": name, "arguments": given} for name, given in (PARIS, HOSTILE)])
+    yield _case(family, "code fence", f"```json\n{listed}\n```", PARIS, HOSTILE, must_call=True)
+    for text in (
+        f"```json\n{bare}\n```",
+        f"Here it is:\n\n```json\n{bare}\n```\n",
+        f"```\n{rendered(family, ROME)}\n```",
+    ):
         yield _case(family, "code fence", text, ROME, must_call=True)
         yield _case(family, "code fence", text, ROME, calls=())
 
@@ -292,6 +316,7 @@ CORRUPTIONS: tuple[Callable[[str], Iterator[Degraded]], ...] = (
     keys_bare,
     another_family,
     another_wrapper,
+    two_at_once,
     as_text,
     fenced,
     in_reasoning,

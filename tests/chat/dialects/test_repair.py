@@ -116,7 +116,7 @@ WORDS = ["get_weather", "is", " a ", "\n", "tag", "<", "Paris", "(", "= ", "{", 
 @given(data=st.data(), size=st.integers(1, 9))
 @settings(max_examples=30, deadline=None)
 def test_prose_that_mentions_any_familys_markers_stays_text(family: str, data: st.DataObject, size: int) -> None:
-    word = st.sampled_from(EVERY_MARKER[:]) | st.sampled_from(WORDS)
+    word = st.sampled_from(EVERY_MARKER) | st.sampled_from(WORDS)
     text = "The " + "".join(data.draw(st.lists(word.map(lambda w: w + " is"), max_size=10)))
     assert answered(family, text, size) == [TextDelta(text)]
 
@@ -129,7 +129,7 @@ def test_calls_of_any_family_in_code_stay_text(family: str, other: str) -> None:
 
 
 @every_family
-@pytest.mark.parametrize("text", ['{"answer": {"city": "Paris"}, "ok": [1, 2]}', "The answer [1] is (a) <b>x</b>.", "[1, 2]"])
+@pytest.mark.parametrize("text", ['{"answer": {"city": 1}, "ok": [1, 2]}', "It [1] is (a) <b>x</b>.", "[1, 2]"])
 def test_ordinary_text_is_not_held_back(family: str, text: str) -> None:
     answer = parser(family)
     said = ""

@@ -20,7 +20,7 @@ from vivace.chat.dialects.ways import Way, WayTable, Where
 from vivace.chat.events import Event, ToolCallStarted
 
 _CHUNK = 4096  # longer text is cut, since forms take pieces from its front
-_PATIENCE = 1000  # openers that rejected candidates may have read over: beyond, openers are text, so that cost is linear
+_PATIENCE = 1000  # openers that rejected candidates may read over; beyond, openers are text: so cost stays linear
 _NO_WAYS = WayTable()
 
 
@@ -46,6 +46,7 @@ class CallParser:
         self._reading: Reading[None]
         self._untried: Sequence[Way] = ()
         self._patience = _PATIENCE
+        self._handed = False  # text went to `rest` since the last call: where a lexeme begins says nothing
         self._quoted = False  # an opener went by as text: what follows it is no call without a wrapper
 
     def hand_on(self, rest: "CallParser") -> None:
@@ -148,7 +149,8 @@ class CallParser:
             return []
         if lexeme.marker is None:
             ways = self._ways.by_start.get(lexeme.text.lstrip()[:1], [])
-            return [] if not ways or lexeme.spelled or lexeme.token or self._spoke else ways
+            may = not (lexeme.spelled or lexeme.token or self._handed)
+            return ways if may and ways and not self._spoke else []
         ways_at = self._ways.by_marker.get(lexeme.marker, ())
         return [way for way, where in ways_at if lexeme.token or self._counts(where, quoted)]
 
@@ -212,7 +214,7 @@ class CallParser:
         """The last call of a region has ended."""
         assert self._scan is not None
         self._prose.after_call(self._scan.index)
-        self._scan = None
+        self._scan, self._handed = None, False
         self._todo.extendleft(reversed(rest))
 
     def _say(self, lexeme: Lexeme) -> None:
@@ -220,6 +222,7 @@ class CallParser:
         if not rest:
             self._prose.say(lexeme.text)
             return
+        self._handed = self._handed or not lexeme.text.isspace()
         rest._take_all(rest._lexer.feed(Piece(lexeme.text, lexeme.token)))
         if self._quoted and not rest.busy:
             rest._quoted = True

@@ -62,9 +62,7 @@ class Coercion:
                 self._schemas.pop()
             case ",":
                 self._expects_key = bool(self._keys) and self._keys[-1]
-        if char != '"':
-            out.append(char)
-        elif self._string is None or self._is_key:
+        if char != '"' or self._string is None or self._is_key:
             out.append(char)
         return at + 1
 

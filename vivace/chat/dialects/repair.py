@@ -54,8 +54,9 @@ def _table(family: str, must_call: bool) -> WayTable:
     dialect = TOOL_DIALECTS[family]
     own = dialect.ways if isinstance(dialect, FramedDialect) else ()
     bodies = [body for way in own for body in _bodies(way)]
-    ways = [*_unwrapped(own), *bodies, *_as_text(), *_foreign(family), *(_fenced() if must_call else ())]
-    own_ones = {(way.frame, way.form) for way in own}
+    bare = [way for way in own if way.frame.starts]
+    ways = [*bare, *_unwrapped(own), *bodies, *_as_text(), *_foreign(family), *(_fenced() if must_call else ())]
+    own_ones = {(way.frame, way.form) for way in own if not way.frame.starts}
     unique = {(way.frame, way.form): way for way in reversed(ways)}
     return WayTable([_cautious(way) for key, way in reversed(unique.items()) if key not in own_ones])
 
