@@ -121,6 +121,8 @@ class Scan:
 
     def literal(self, text: str) -> Reading[bool]:
         """Consumes exactly this text, if it is next; a text that stops short at the end is not it."""
+        if not text:
+            return True
         lexeme = yield from self.peek()
         while lexeme.marker is None and lexeme is not END and len(lexeme.text) < len(text):
             if not text.startswith(lexeme.text):
