@@ -105,7 +105,7 @@ def closers_dropped(family: str) -> Iterator[Degraded]:
         text = rendered(family, call)
         closers = [m for m in _frame(family, "close", "call_close") if m in text]
         for closer in closers:
-            yield _case(family, "closer dropped", text.replace(closer, ""), call)
+            yield _case(family, "closer dropped", _without(text, [closer]), call)
         if len(closers) > 1:
             yield _case(family, "closer dropped", _without(text, closers), call)
     text = rendered(family, PARIS, ROME)
@@ -122,16 +122,15 @@ def wrapper_missing(family: str) -> Iterator[Degraded]:
         if openers:
             text = text.replace(openers[0], "", 1)
             yield _case(family, "wrapper missing", text.strip(), call)
-            for closer in closers:
-                text = "".join(text.rsplit(closer, 1))
+            text = _without(text, closers)
             for opener in openers[1:]:
                 text = text.replace(opener, "", 1)
             yield _case(family, "wrapper missing", text.strip(), call)
 
 
-def _without(text: str, markers: list[str]) -> str:
-    for marker in markers:
-        text = text.replace(marker, "")
+def _without(text: str, closers: list[str]) -> str:
+    for closer in closers:
+        text = "".join(text.rsplit(closer, 1))
     return text
 
 

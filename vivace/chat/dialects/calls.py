@@ -156,11 +156,12 @@ class CallParser:
 
     def _counts(self, where: Where, quoted: bool) -> bool:
         context = self._prose.context
+        in_code = context.in_code_behind(self._rest._lexer.partial if self._rest else "")
         match where:
             case "anywhere":
-                return not context.in_code
+                return not in_code
             case "line":
-                at_start = not self._spoke and not context.in_code
+                at_start = not self._spoke and not in_code
                 return (context.at_line_start or at_start) and not quoted
             case "start":
                 return not self._spoke

@@ -58,7 +58,7 @@ class HeaderCalls:
         follows = yield from scan.char()
         lexeme = yield from scan.peek()
         shows = bool(self.between) or (bool(self._tags) and lexeme.marker in way.stops)
-        encoded = follows == '"' and bool(way.frame.open or way.frame.call_open)
+        encoded = follows == '"' and bool(way.frame.open or way.frame.call_open or self._tags)
         if follows != "{" and not encoded and (lexeme is END or not found or not shows):
             raise NotACall
         scan.start(*self._name_and_id(scan, written))

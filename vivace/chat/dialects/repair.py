@@ -56,6 +56,8 @@ def _table(family: str, must_call: bool) -> WayTable:
     bodies = [body for way in own for body in _bodies(way)]
     bare = [way for way in own if way.frame.starts]
     ways = [*bare, *_unwrapped(own), *bodies, *_as_text(), *_foreign(family), *(_fenced() if must_call else ())]
+    if not must_call:
+        ways = [way for way in ways if not any("```" in m for m in way.markers if isinstance(m, str))]
     own_ones = {(way.frame, way.form) for way in own if not way.frame.starts}
     unique = {(way.frame, way.form): way for way in reversed(ways)}
     return WayTable([_cautious(way) for key, way in reversed(unique.items()) if key not in own_ones])

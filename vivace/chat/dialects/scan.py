@@ -124,10 +124,8 @@ class Scan:
         if not text:
             return True
         lexeme = yield from self.peek()
-        while lexeme.marker is None and lexeme is not END and len(lexeme.text) < len(text):
-            if not text.startswith(lexeme.text):
-                return False
-            if not (yield from self._join()):
+        while lexeme is not END and len(lexeme.text) < len(text):
+            if lexeme.token or not text.startswith(lexeme.text) or not (yield from self._join()):
                 return False
             lexeme = self._queue[0]
         if lexeme.marker is not None or not lexeme.text.startswith(text):
@@ -136,11 +134,11 @@ class Scan:
         return True
 
     def _join(self) -> Reading[bool]:
-        """Joins the next two texts; False if no text follows."""
+        """Joins the next two texts; a marker of another way of writing may be part of them. False at the end."""
         while len(self._queue) < 2:
             yield
         first, second = self._queue.popleft(), self._queue[0]
-        if second.marker is not None or second is END:
+        if second.token or second is END:
             self._queue.appendleft(first)
             return False
         self._queue[0] = Lexeme(first.text + second.text)
