@@ -119,7 +119,7 @@ def wrapper_missing(family: str) -> Iterator[Degraded]:
         text = rendered(family, call)
         openers = [m for m in _frame(family, "open", "call_open") if m in text]
         closers = [m for m in _frame(family, "close", "call_close") if m in text]
-        if openers:
+        if openers and not text.replace(openers[0], "", 1).strip().startswith("```"):
             text = text.replace(openers[0], "", 1)
             yield _case(family, "wrapper missing", text.strip(), call)
             text = _without(text, closers)
@@ -259,7 +259,8 @@ def fenced(family: str) -> Iterator[Degraded]:
         f"```\n{rendered(family, ROME)}\n```",
     ):
         yield _case(family, "code fence", text, ROME, must_call=True)
-        yield _case(family, "code fence", text, ROME, calls=())
+        if not any("```" in marker for marker in _markers(family)):
+            yield _case(family, "code fence", text, ROME, calls=())
 
 
 def in_reasoning(family: str) -> Iterator[Degraded]:
@@ -293,7 +294,7 @@ def explained(family: str) -> Iterator[Degraded]:
 
 
 def _markers(family: str) -> list[str]:
-    found = way(family).markers if way(family) else ()
+    found = [m for way in getattr(TOOL_DIALECTS[family], "ways", ()) for m in way.markers]
     return [f"{m.prefix}get_weather{m.suffixes[0]}" if isinstance(m, Tag) else m for m in found]
 
 

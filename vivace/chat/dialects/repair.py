@@ -57,7 +57,7 @@ def _table(family: str, must_call: bool) -> WayTable:
     bare = [way for way in own if way.frame.starts]
     ways = [*bare, *_unwrapped(own), *bodies, *_as_text(), *_foreign(family), *(_fenced() if must_call else ())]
     if not must_call:
-        ways = [way for way in ways if not any("```" in m for m in way.markers if isinstance(m, str))]
+        ways = [way for way in ways if not any("```" in m for m, _ in way.openers if isinstance(m, str))]
     own_ones = {(way.frame, way.form) for way in own if not way.frame.starts}
     unique = {(way.frame, way.form): way for way in reversed(ways)}
     return WayTable([_cautious(way) for key, way in reversed(unique.items()) if key not in own_ones])
@@ -124,5 +124,5 @@ def _foreign(family: str) -> Iterator[FramedWay]:
 
 def _fenced() -> Iterator[FramedWay]:
     for fence in _FENCES:
-        yield FramedWay(Frame(call_open=fence, call_close="```"), JsonCalls(late=True), FENCED)
-        yield FramedWay(Frame(call_open=fence, call_close="```"), PythonicCalls(), FENCED)
+        for form in (JsonCalls(late=True), PythonicCalls(), TextCalls()):
+            yield FramedWay(Frame(call_open=fence, call_close="```"), form, FENCED)

@@ -4,6 +4,7 @@ Since prose may begin like that, the call is certain only at the end of its line
 until then it is held back.
 """
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import FramedWay
-from vivace.chat.dialects.json_arguments import read_json
+from vivace.chat.dialects.json_arguments import ENCODED, read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
@@ -67,9 +68,13 @@ class TextCalls:
             yield from self._expect_end(scan)
 
     def _object(self, scan: Scan, parts: list[str]) -> Reading[None]:
-        if (yield from scan.char()) != "{":
+        char = yield from scan.char()
+        if char not in ("{", '"'):
             raise NotACall
         yield from read_json(scan, (), parts.append)
+        if char == '"':
+            parts[:] = [_decoded("".join(parts))]
+            scan.repair(ENCODED)
 
     def _named(self, scan: Scan, parts: list[str]) -> Reading[None]:
         begin = "{"
@@ -109,3 +114,12 @@ class TextCalls:
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         raise AssertionError("nothing is made to write this")
+
+
+def _decoded(string: str) -> str:
+    """The object that a JSON string holds."""
+    inside = json.loads(string).strip()
+    if not inside.startswith("{"):
+        raise NotACall
+    scanner = JsonScanner()
+    return scanner.feed(inside)[0] + scanner.finish()

@@ -7,6 +7,7 @@ from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.scan import Reading, Scan
 
 Where = Literal["anywhere", "line", "start"]
+_FENCES = ("```",)  # behind a call one may begin code
 
 
 class Way(Protocol):
@@ -47,7 +48,7 @@ class WayTable:
 
     def __init__(self, ways: Sequence[Way] = ()) -> None:
         self.markers = frozenset(m for way in ways for m in way.markers)
-        self.closers = frozenset(m for way in ways for m in way.closers)
+        self.closers = frozenset(m for way in ways for m in way.closers if m not in _FENCES)
         self.by_marker: dict[Marker, list[tuple[Way, Where]]] = {}
         self.by_start: dict[str, list[Way]] = {}
         for way in ways:
