@@ -128,7 +128,8 @@ class Scan:
             if lexeme.token or not text.startswith(lexeme.text) or not (yield from self._join()):
                 return False
             lexeme = self._queue[0]
-        if lexeme.marker is not None or not lexeme.text.startswith(text):
+        whole = lexeme.text == text and not lexeme.token
+        if not whole and (lexeme.marker is not None or not lexeme.text.startswith(text)):
             return False
         self.take(len(text))
         return True
