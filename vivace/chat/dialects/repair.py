@@ -74,6 +74,9 @@ def _unwrapped(own: Sequence[FramedWay]) -> Iterator[FramedWay]:
         if isinstance(form, HeaderCalls) and form.before and form.before[-1] in form.seps:
             opener = "".join(part for part in form.before if isinstance(part, str))
             yield FramedWay(replace(frame, call_open=opener), replace(form, before=()), NO_WRAPPER)
+        if isinstance(form, JsonCalls):
+            for marker in (m for m in form.markers if isinstance(m, str)):
+                yield FramedWay(replace(frame, call_open=marker), form, NO_WRAPPER)
         starts = _starts(form)
         if starts and not way.frame.starts:
             yield FramedWay(replace(frame, starts=starts), form, NO_WRAPPER)
