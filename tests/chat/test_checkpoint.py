@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.chat.builders import WEATHER
 from vivace.assets import embedded_model_path
 from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
-from vivace.chat.conversation import Conversation, Message, Options, ToolCall
+from vivace.chat.conversation import Conversation, Message, Options, ToolCall, ToolChoice
 from vivace.errors import VivaceError
 from vivace.protocol import Thinking
 
@@ -81,6 +81,18 @@ def test_a_thinking_budget_that_nothing_can_keep_is_reported(copy):
     assert "thinking budget" in prepared.relaxed[0]
     silent = ChatModel.load(embedded_model_path(), reasoning_dialect="none")
     assert silent.prepare(ask("Hi"), Options(thinking_budget=30)).relaxed == ()
+
+
+@pytest.mark.parametrize(("mode", "must_call"), [("auto", False), ("none", False), ("required", True), ("named", True)])
+def test_whether_a_call_is_required_reaches_the_parser(mini, mode, must_call):
+    choice = ToolChoice(mode, "get_weather" if mode == "named" else None)
+    prepared = mini.prepare(ask("Hi", tools=(WEATHER,), tool_choice=choice), Options(thinking=False))
+    assert prepared.must_call is must_call
+    fenced = '```json\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n```'
+    stream = mini.stream(prepared)
+    stream.feed(mini.tokenizer.encode(fenced).ids)
+    stream.finish("stop")
+    assert stream.called_tools is must_call
 
 
 def test_sampling_is_the_client_s_then_the_checkpoint_s(mini, copy):

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from tests.server.scripted import CONTEXT, data, gateway, joined, says
+from tests.server.scripted import CONTEXT, ScriptedFleet, data, gateway, joined, says
+from vivace.chat.conversation import Conversation, Message, Options, Tool
+from vivace.server.generation import Generation
 
 WEATHER = {
     "type": "function",
@@ -159,3 +161,13 @@ async def test_a_prompt_beyond_the_context_is_refused_with_both_numbers() -> Non
             assert error["code"] == "context_length_exceeded"
             assert str(CONTEXT) in error["message"]
         assert not server.engine.requests
+
+
+async def test_mended_calls_are_logged_and_counted_by_reason(caplog: pytest.LogCaptureFixture) -> None:
+    generation = Generation(ScriptedFleet(says('{"name": "get_weather", "arguments": {"city": "Paris"}}')))
+    conversation = Conversation((Message("user", "Hello"),), (Tool("get_weather"),))
+    with caplog.at_level("INFO", "vivace.server"):
+        answer = await generation.begin(None, conversation, Options(thinking=False))
+        assert [batch async for _, batch in answer.batches()]
+    assert generation.repairs == {"the call had no wrapper": 1}
+    assert "was mended: the call had no wrapper" in caplog.text

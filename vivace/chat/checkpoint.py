@@ -33,7 +33,7 @@ class Prepared:
         grammar: what constrains the output; `relaxed` says which wishes are not held.
         thinking: what limits the reasoning.
         stop_ids: tokens that end the answer; `stop`: strings that do.
-        tools: those that the model was offered.
+        tools: those that the model was offered; `must_call`: the client has asked for a call.
     """
 
     text: str
@@ -46,6 +46,7 @@ class Prepared:
     tools: tuple[Tool, ...]
     relaxed: tuple[str, ...]
     neutral_sampling: protocol.Sampling
+    must_call: bool = False
 
     def sampling(self, seed: int) -> protocol.Sampling:
         """How tokens are drawn, with this seed (any integer; its low 32 bits count)."""
@@ -122,12 +123,14 @@ class ChatModel:
             tools=tools,
             relaxed=relaxed + unlimited,
             neutral_sampling=self._sampling(options),
+            must_call=bool(tools) and conversation.tool_choice.mode in ("required", "named"),
         )
 
     def stream(self, prepared: Prepared) -> TextStream:
         """Turns one answer's tokens into events; one stream per choice."""
         tokens = frozenset(self._marker_ids)
-        parser = AnswerParser(self._tools, self._reasoning, prepared.tools, prepared.reasoning_open, tokens)
+        is_open, must_call = prepared.reasoning_open, prepared.must_call
+        parser = AnswerParser(self._tools, self._reasoning, prepared.tools, is_open, tokens, must_call)
         return TextStream(self._table, parser, prepared.stop)
 
     def _start(self, prompt: str) -> Start:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Literal
@@ -26,10 +27,11 @@ Batch = list[events.Event]
 
 
 class Generation:
-    """Answers conversations with whatever model they name."""
+    """Answers conversations with whatever model they name. `repairs`: reason → calls mended since the start."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self.repairs: Counter[str] = Counter()
 
     def cards(self) -> list[ModelCard]:
         return self._fleet.cards()
@@ -48,7 +50,8 @@ class Generation:
         if room <= 0:
             raise _too_long(len(prepared.token_ids), resident.context)
         max_tokens = min(options.max_tokens or room, room)
-        return Answer(resident, prepared, options, max_tokens, one_call=not conversation.parallel_tool_calls)
+        one_call = not conversation.parallel_tool_calls
+        return Answer(resident, prepared, options, max_tokens, self.repairs, one_call=one_call)
 
 
 def _too_long(prompt_tokens: int, context: int) -> VivaceError:
@@ -61,15 +64,25 @@ def _too_long(prompt_tokens: int, context: int) -> VivaceError:
 
 
 class Answer:
-    """`options.n` choices for one prompt, generated side by side. `one_call`: the first tool call ends a choice."""
+    """`options.n` choices for one prompt, generated side by side. `one_call`: the first tool call ends a choice.
+
+    `repairs` counts mended calls by reason.
+    """
 
     def __init__(
-        self, resident: Resident, prepared: "Prepared", options: Options, max_tokens: int, *, one_call: bool
+        self,
+        resident: Resident,
+        prepared: "Prepared",
+        options: Options,
+        max_tokens: int,
+        repairs: Counter[str],
+        *,
+        one_call: bool,
     ) -> None:
         self.model = resident.id
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
-            _Choice(resident.engine, request, resident.chat.stream(prepared), one_call=one_call)
+            _Choice(resident.engine, request, resident.chat.stream(prepared), repairs, one_call=one_call)
             for request in _requests(prepared, options.n, seed, max_tokens)
         ]
 
@@ -158,8 +171,17 @@ class _Clock:
 class _Choice:
     """One sequence in the engine and the text it becomes."""
 
-    def __init__(self, engine: EngineClient, request: protocol.Generate, text: "TextStream", *, one_call: bool) -> None:
+    def __init__(
+        self,
+        engine: EngineClient,
+        request: protocol.Generate,
+        text: "TextStream",
+        repairs: Counter[str],
+        *,
+        one_call: bool,
+    ) -> None:
         self._engine = engine
+        self._repairs = repairs
         self._request = request
         self._text = text
         self._one_call = one_call
@@ -174,7 +196,7 @@ class _Choice:
                 async for message in messages:
                     batch = self._events(message)
                     if batch:
-                        self._log_repairs(batch)
+                        self._note_repairs(batch)
                         yield batch
                         if isinstance(batch[-1], events.Finished | events.Failed):
                             return
@@ -184,9 +206,10 @@ class _Choice:
         else:
             yield [events.Failed("engine_failed", "The engine ended the answer without a word.")]
 
-    def _log_repairs(self, batch: Batch) -> None:
+    def _note_repairs(self, batch: Batch) -> None:
         for event in batch:
             if isinstance(event, events.ToolCallFinished) and event.repaired:
+                self._repairs[event.repaired] += 1
                 log.info("tool call %d of answer %s was mended: %s", event.index, self._request.id, event.repaired)
 
     def _events(self, message: protocol.FromEngine) -> Batch:

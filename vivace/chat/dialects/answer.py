@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import Piece, ReasoningDialect, ToolDialect, ToolParser
+from vivace.chat.dialects.repair import with_repair
 from vivace.chat.events import Event, ToolCallArguments, ToolCallFinished, ToolCallStarted
 
 _PROMOTED = "the call stood in the reasoning"
@@ -13,7 +14,8 @@ _CallEvent = ToolCallStarted | ToolCallArguments | ToolCallFinished
 class AnswerParser:
     """Pieces in, events out, for one answer.
 
-    A complete call inside the reasoning becomes a real one at the end, if no call came after it.
+    A complete call inside the reasoning becomes a real one at the end, if no call came after it. `must_call`: the
+    client has asked for a call.
     """
 
     def __init__(
@@ -23,9 +25,10 @@ class AnswerParser:
         tools: Sequence[Tool],
         is_open: bool,
         tokens: frozenset[str] = frozenset(),
+        must_call: bool = False,
     ) -> None:
         self._again: Callable[[], ToolParser] = lambda: tool_dialect.parser(tools, tokens)
-        self._tools = tool_dialect.parser(tools, tokens)
+        self._tools = with_repair(tool_dialect, tools, tokens, must_call)
         self._reasoning = reasoning_dialect.parser(is_open, tokens)
         self._thoughts: list[Piece] = []
         if tools:
@@ -54,7 +57,10 @@ class AnswerParser:
         parser = self._again()
         calls: dict[int, list[Event]] = {}
         complete: list[Event] = []
-        for event in [e for piece in self._thoughts for e in parser.feed(piece)]:
+        events = [e for piece in self._thoughts for e in parser.feed(piece)]
+        # Whatever comes next ends a list of calls that is whole; where it mends one, that was not.
+        events += [e for e in parser.feed(Piece("\n.")) if isinstance(e, ToolCallFinished) and not e.repaired]
+        for event in events:
             if isinstance(event, _CallEvent):
                 calls.setdefault(event.index, []).append(event)
             if isinstance(event, ToolCallFinished):

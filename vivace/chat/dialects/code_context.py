@@ -1,5 +1,6 @@
 """Where in the prose we are: at the start of a line, in inline code, in a fence."""
 
+import copy
 import re
 
 _FENCE = re.compile(r" {0,3}(```|~~~)")
@@ -20,6 +21,14 @@ class CodeContext:
     @property
     def in_code(self) -> bool:
         return bool(self._fence) or self._ticks % 2 == 1
+
+    def in_code_behind(self, text: str) -> bool:
+        """Whether what follows `text`, which is not fed yet, is in code."""
+        if "`" not in text:
+            return self.in_code
+        after = copy.copy(self)
+        after.feed(text)
+        return after.in_code
 
     def feed(self, text: str) -> None:
         lines = text.split("\n")

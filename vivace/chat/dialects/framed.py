@@ -6,10 +6,11 @@ from typing import Protocol
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter, new_call_id
-from vivace.chat.dialects.calls import CallParser, Where
+from vivace.chat.dialects.calls import CallParser
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import BareForm, mixed_rule
 from vivace.chat.dialects.scan import NotACall, Reading, Scan
+from vivace.chat.dialects.ways import WayTable, Where
 
 NO_WRAPPER = "the call had no wrapper"
 NOT_CLOSED = "the call was not closed"
@@ -25,8 +26,8 @@ class Frame:
         call_open, call_close: around each call.
         newline: what stands between these markers and the calls; `call_newline`: between the inner ones and a call, if
             that differs; `between`: between two calls.
-        where: see `calls.Way.openers`; for the outermost opener.
-        starts: see `calls.Way.starts`; for families whose calls need no opener.
+        where: see `ways.Way.openers`; for the outermost opener.
+        starts: see `ways.Way.starts`; for families whose calls need no opener.
     """
 
     open: str = ""
@@ -83,7 +84,7 @@ class Form(Protocol):
 
 @dataclass(frozen=True)
 class FramedWay:
-    """See `calls.Way`."""
+    """See `ways.Way`."""
 
     frame: Frame
     form: Form
@@ -128,6 +129,7 @@ class FramedWay:
         wrapped = bool((yield from scan.marker(frame.open or None)))
         if frame.open and not wrapped:
             scan.repair(NO_WRAPPER)
+        scan.listed = wrapped and frame.many
         more = True
         while more:
             yield from scan.space()
@@ -136,7 +138,7 @@ class FramedWay:
             yield from scan.space()
             yield from self.form.read(scan, self, wrapped)
             more = yield from self._close(scan, wrapped)
-        scan.end()
+        scan.close()
         scan.rewind()
 
     def _close(self, scan: Scan, wrapped: bool) -> Reading[bool]:
@@ -243,7 +245,7 @@ class FramedDialect:
         return self.ways[0].trigger
 
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
-        return CallParser(self.ways, tools, tokens, self.new_id, self.parts)
+        return CallParser(WayTable(self.ways, self.parts), tools, tokens, self.new_id)
 
     def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
         return self.ways[0].call_rule(writer, tool, exact)

@@ -53,19 +53,16 @@ class HeaderCalls:
     def _tags(self) -> tuple[Tag, ...]:
         return tuple(m for m in self.before if isinstance(m, Tag))
 
-    @property
-    def _shows(self) -> bool:
-        """More than white space stands around the name, so that it is meant as one without arguments too."""
-        return bool(self._tags) or any(part.strip() for part in self.between)
-
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         written = yield from self._name(scan)
         call_id = yield from self._id(scan)
         found = yield from self._parts(scan, self.between)
         yield from scan.space()
         follows = yield from scan.char()
-        is_over = (yield from scan.peek()) is END
-        if follows != "{" and (is_over or not found or not self._shows):
+        lexeme = yield from scan.peek()
+        shows = any(part.strip() for part in self.between) or (bool(self._tags) and lexeme.marker in way.stops)
+        encoded = follows == '"' and bool(way.frame.open or way.frame.call_open or self._tags)
+        if follows != "{" and not encoded and (lexeme is END or not found or not shows):
             raise NotACall
         name, counted = self._name_and_id(scan, written)
         scan.start(name, call_id or counted)

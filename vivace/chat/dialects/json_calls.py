@@ -19,6 +19,7 @@ from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 
 _NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
 _ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"})
+_OTHERS = frozenset({"type", "id", "tool_call_id", "call_id", "index"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class JsonCalls:
             yield from scan.marker(marker)
         yield from scan.space()
         listed = yield from scan.literal("[")
+        scan.listed = scan.listed or listed
         more = True
         while more:
             yield from scan.space()
@@ -194,6 +196,8 @@ class _Call:
         yield from scan.literal(":")
         yield from scan.space()
         char = yield from scan.char()
+        if self.form.late and not self._plausible(key):
+            raise NotACall
         if not self.form.name and key in scan.tools:
             self.name, self.begun = key, False
             yield from self._arguments()
@@ -201,6 +205,8 @@ class _Call:
             yield from self._object()
         elif key in _NAMES and char in ("'", '"') and not self.name:
             self.name = yield from self._string()
+            if self.form.late and not scan.listed and self.name not in scan.tools:
+                raise NotACall
             if not self.form.late or self.waiting:
                 self._start()
         elif key in _ARGUMENTS and not self.has_arguments:
@@ -209,6 +215,10 @@ class _Call:
             self.call_id = yield from self._string()
         else:
             yield from self._skip()
+
+    def _plausible(self, key: str) -> bool:
+        """Whether JSON with this key may still be a call, though no opener says so."""
+        return self.name in self.scan.tools or key in _NAMES | _ARGUMENTS | _OTHERS
 
     def _string(self) -> Reading[str]:
         """A key or a name; what is no string is no call."""

@@ -84,7 +84,8 @@ class JsonString:
             self._held += space.group()
             return space.end()
         char = text[at]
-        if char in ",}])" or (char in "\"'" and self._held):
+        fence = char == "`" and "\n" in self._held
+        if char in ",}])" or fence or (char in "\"'" and self._held):
             self.done, self.space = True, self._held
             return at
         self._out.append(quote(self.mark + self._held))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from vivace.chat.dialects.base import Piece
@@ -47,15 +48,9 @@ class Lexer:
         self._tokens = {m for m in markers if isinstance(m, str) and m in tokens}
         self._parts = (tokens & set(parts)) - self._tokens
         self._parts_at: set[int] = set()  # where in `partial` such a part begins
-        self._groups = [m for m in markers if m not in self._tokens]
-        patterns = [f"({_whole(m)})" for m in self._groups]
-        patterns += (
-            [f"({'|'.join(map(re.escape, sorted(self._tokens, key=len, reverse=True)))})"] if self._tokens else []
-        )
-        self._whole = re.compile("|".join(patterns) or r"(?!)")
-        self._partial = re.compile("|".join(map(_partial, markers)) or r"(?!)")
+        self._groups, self._whole, self._partial = _patterns(tuple(markers), frozenset(self._tokens))
         self._reach = max(map(_length, markers), default=0)
-        self._extensible = {m for m in markers for other in markers if isinstance(m, str) and _extends(other, m)}
+        self._extensible = _extensible(tuple(markers))
         self.partial = ""
 
     def feed(self, piece: Piece) -> list[Lexeme]:
@@ -69,6 +64,13 @@ class Lexer:
     def finish(self) -> list[Lexeme]:
         """What was held back: an unfinished marker is text."""
         return self._cut(self.partial, final=True) if self.partial else []
+
+    def pieces(self, lexeme: Lexeme) -> list[Piece]:
+        """What `lexeme` was made of, for another lexer."""
+        if lexeme.token or lexeme.marker is None or not self._parts:
+            return [Piece(lexeme.text, lexeme.token)]
+        cut = re.split(f"({'|'.join(map(re.escape, self._parts))})", lexeme.text)
+        return [Piece(text, text in self._parts) for text in cut if text]
 
     def _token(self, text: str) -> Lexeme:
         return Lexeme(text, text if text in self._tokens else None, token=True)
@@ -92,10 +94,8 @@ class Lexer:
 
     def _lexeme(self, match: re.Match[str]) -> Lexeme:
         text, group = match.group(), (match.lastindex or 0) - 1
-        if group >= len(self._groups):
-            return Lexeme(text, spelled=True)
         marker = self._groups[group]
-        if self._parts and not self._parts_are_tokens(match):
+        if marker is None or (self._parts and not self._parts_are_tokens(match)):
             return Lexeme(text, spelled=True)
         if isinstance(marker, str):
             return Lexeme(text, marker)
@@ -112,11 +112,39 @@ class Lexer:
         return found.start() if found else len(buffer)
 
 
+@lru_cache(maxsize=512)
+def _patterns(
+    markers: tuple[Marker, ...], tokens: frozenset[Marker]
+) -> tuple[tuple[Marker | None, ...], re.Pattern[str], re.Pattern[str]]:
+    """What each group of the first pattern means (None: a spelled token), that pattern, for whole markers, and one for
+    their beginnings at the end of the input. Both are told by first characters, so that other text is skipped fast."""
+    groups: list[Marker | None] = []
+    wholes: list[str] = []
+    partials: list[str] = []
+    for first in dict.fromkeys(map(_first, markers)):
+        same = sorted((m for m in markers if _first(m) == first), key=lambda m: m in tokens)
+        groups += [None if m in tokens else m for m in same]
+        wholes.append(f"{re.escape(first)}(?:{'|'.join(f'({_whole(m)})' for m in same)})")
+        partials.append(f"{re.escape(first)}(?:{'|'.join(map(_partial, same))})")
+    return tuple(groups), re.compile("|".join(wholes) or r"(?!)"), re.compile("|".join(partials) or r"(?!)")
+
+
+@lru_cache(maxsize=512)
+def _extensible(markers: tuple[Marker, ...]) -> frozenset[Marker]:
+    """Markers that begin another one."""
+    return frozenset(m for m in markers for other in markers if isinstance(m, str) and _extends(other, m))
+
+
+def _first(marker: Marker) -> str:
+    return (marker if isinstance(marker, str) else marker.prefix)[0]
+
+
 def _whole(marker: Marker) -> str:
+    """A pattern for all of `marker` behind its first character."""
     if isinstance(marker, str):
-        return re.escape(marker)
+        return re.escape(marker[1:])
     suffixes = "|".join(map(re.escape, marker.suffixes))
-    return f"{re.escape(marker.prefix)}{_name(marker)}{{1,{_NAME_LIMIT}}}(?:{suffixes})"
+    return f"{re.escape(marker.prefix[1:])}{_name(marker)}{{1,{_NAME_LIMIT}}}(?:{suffixes})"
 
 
 def _name(marker: Tag) -> str:
@@ -124,23 +152,21 @@ def _name(marker: Tag) -> str:
 
 
 def _partial(marker: Marker) -> str:
-    """A pattern for every proper beginning of `marker` at the end of the input."""
+    """A pattern for every proper beginning of `marker` at the end of the input, behind its first character."""
     if isinstance(marker, str):
-        return _nested(marker[:-1]) + r"\Z"
+        return _nested(marker[1:-1]) + r"\Z" if len(marker) > 1 else r"(?!)"
     name = f"{_name(marker)}{{0,{_NAME_LIMIT}}}"
     tails = "|".join(_nested(suffix[:-1]) for suffix in marker.suffixes if len(suffix) > 1)
     tail = f"(?:{tails})?" if tails else ""
-    return f"(?:(?:{_nested(marker.prefix[:-1])}|{re.escape(marker.prefix)}{name}{tail})" + r"\Z)"
+    return f"(?:(?:{re.escape(marker.prefix[1:])}{name}{tail}|{_nested(marker.prefix[1:-1])})" + r"\Z)"
 
 
 def _nested(text: str) -> str:
-    """Any non-empty beginning of `text`: abc → a(?:b(?:c)?)?"""
-    if not text:
-        return r"(?!)"
+    """Any beginning of `text`: abc → (?:a(?:b(?:c)?)?)?"""
     pattern = ""
-    for char in reversed(text[1:]):
+    for char in reversed(text):
         pattern = f"(?:{re.escape(char)}{pattern})?"
-    return re.escape(text[0]) + pattern
+    return pattern
 
 
 def _positions(part: str, text: str) -> list[int]:

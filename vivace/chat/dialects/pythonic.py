@@ -11,11 +11,12 @@ from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import head_rule
 from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
-from vivace.chat.dialects.scan import NotACall, Reading, Scan
+from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.tagged_grammar import properties
 from vivace.chat.dialects.values import quote
 
 _NAME_END = re.compile(r"[^\w.\-]")
+_WORDS = ("True", "False", "None", "true", "false", "null")
 POSITIONAL = "an argument had no name"
 
 
@@ -45,6 +46,7 @@ class PythonicCalls:
         listed = yield from scan.literal("[")
         if not listed and self.listed and not wrapped:
             raise NotACall
+        scan.listed = listed
         more = True
         while more:
             yield from self._call(scan, way)
@@ -64,12 +66,22 @@ class PythonicCalls:
         name = yield from scan.until(_NAME_END)
         if not (yield from scan.literal("(")):
             raise NotACall
+        yield from self._expect_argument(scan)
         tool = scan.start(name)
         given: list[str] = []
         while (yield from self._argument(scan, way, tool, given)):
             pass
         scan.arguments("}" if given else "{}")
         scan.complete()
+
+    def _expect_argument(self, scan: Scan) -> Reading[None]:
+        """A bare word is none: it is prose about the function. What was read is given back."""
+        yield from scan.space()
+        key = yield from scan.until(_NAME_END)
+        yield from scan.space()
+        if key[:1].isalpha() and key not in _WORDS and (yield from scan.char()) not in ("=", ""):
+            raise NotACall
+        scan.unread(key)
 
     def _argument(self, scan: Scan, way: FramedWay, tool: Tool, given: list[str]) -> Reading[bool]:
         """Reads one argument and the comma behind it; False at the closing parenthesis, or where it should be."""
@@ -88,6 +100,9 @@ class PythonicCalls:
             scan.repair(POSITIONAL)
             key = missing[0]
         yield from scan.space()
+        if (yield from scan.peek()) is END:
+            scan.repair(MENDED)
+            return False
         scan.arguments(f'{", " if given else "{"}"{quote(key)}": ')
         given.append(key)
         yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True, enclosed=True))

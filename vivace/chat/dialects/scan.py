@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import UNDECIDED_LIMIT, new_call_id
+from vivace.chat.dialects.coercion import Coercion
 from vivace.chat.dialects.lexer import Lexeme, Marker
 from vivace.chat.events import Event, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
 
@@ -28,7 +29,11 @@ class NotACall(Exception):  # noqa: N818 - a turn of events, no error
 
 
 class Scan:
-    """One region of calls. `tools`: the declared ones; `index`: of the first call; `note`: why all are repaired."""
+    """One region of calls. `tools`: the declared ones; `index`: of the first call; `note`: why all are repaired.
+
+    A call of an undeclared tool is no call. In a list (`listed`) it is passed over, so that declared ones behind it are
+    called; its text is content, if there are such.
+    """
 
     def __init__(
         self,
@@ -44,7 +49,12 @@ class Scan:
         self.whole = False  # its arguments are complete
         self.cut_off = False  # the output ended at the token limit: what has not begun by now is no call
         self._emit, self._new_id, self._note = emit, new_id, note
+        self.has_called = False
+        self.listed = False  # other calls may follow in the same region
         self._repaired: str | None = None
+        self._passing = False  # the open call is of an undeclared tool
+        self._passed = 0  # how much of what was taken belongs to such calls
+        self._coercion: Coercion | None = None
         self._queue: deque[Lexeme] = deque()
         self._taken: list[Lexeme] = []
         self._size = 0
@@ -111,24 +121,25 @@ class Scan:
 
     def literal(self, text: str) -> Reading[bool]:
         """Consumes exactly this text, if it is next; a text that stops short at the end is not it."""
+        if not text:
+            return True
         lexeme = yield from self.peek()
-        while lexeme.marker is None and lexeme is not END and len(lexeme.text) < len(text):
-            if not text.startswith(lexeme.text):
-                return False
-            if not (yield from self._join()):
+        while lexeme is not END and len(lexeme.text) < len(text):
+            if lexeme.token or not text.startswith(lexeme.text) or not (yield from self._join()):
                 return False
             lexeme = self._queue[0]
-        if lexeme.marker is not None or not lexeme.text.startswith(text):
+        whole = lexeme.text == text and not lexeme.token
+        if not whole and (lexeme.marker is not None or not lexeme.text.startswith(text)):
             return False
         self.take(len(text))
         return True
 
     def _join(self) -> Reading[bool]:
-        """Joins the next two texts; False if no text follows."""
+        """Joins the next two texts; a marker of another way of writing may be part of them. False at the end."""
         while len(self._queue) < 2:
             yield
         first, second = self._queue.popleft(), self._queue[0]
-        if second.marker is not None or second is END:
+        if second.token or second is END:
             self._queue.appendleft(first)
             return False
         self._queue[0] = Lexeme(first.text + second.text)
@@ -157,15 +168,27 @@ class Scan:
                 return "".join(parts)
 
     def rewind(self, lexemes: Collection[Lexeme] | None = None) -> None:
-        """Gives back what was read since the last call, or these lexemes."""
-        given = self._taken if lexemes is None else lexemes
-        self._queue.extendleft(reversed(list(given)))
-        if lexemes is None:
-            self._taken, self._size = [], 0
+        """Gives back what was read since the last call, or these lexemes, which were read last."""
+        at = self._passed if lexemes is None else len(self._taken) - len(lexemes)
+        if lexemes is None or self._keeps:
+            lexemes, self._taken = self._taken[at:], self._taken[:at]
+            self._size = sum(len(lexeme.text) for lexeme in self._taken)
+        self._queue.extendleft(reversed(list(lexemes)))
+
+    def unread(self, text: str) -> None:
+        """Gives back plain text that was read last, white space behind it aside."""
+        while text and self._taken:
+            lexeme = self._taken.pop()
+            self._size -= len(lexeme.text)
+            self._queue.appendleft(lexeme)
+            text = text[: len(text) - len(lexeme.text.strip())]
 
     def settle(self) -> None:
         """What was read since the last call is used up."""
-        self._taken, self._size = [], 0
+        if self._passing:
+            self._passed = len(self._taken)
+        else:
+            self._taken, self._size = [], 0
 
     def rest(self) -> list[Lexeme]:
         """What was not consumed; nothing can be read afterwards."""
@@ -181,40 +204,81 @@ class Scan:
         Raises:
             NotACall: no declared tool has this name.
         """
-        if name not in self.tools or self.cut_off:
+        if self.cut_off or (name not in self.tools and not (self.listed and name)):
             raise NotACall
         self.end()
-        self.open, self.whole, self._spoke = True, False, False
+        self.whole, self._spoke = False, False
+        if name not in self.tools:
+            self._passing = True
+            return Tool(name, None, {})
+        self._say_passed()
         self._taken, self._size, self._keeps = [], 0, False
+        self.open = self.has_called = True
         self._emit(ToolCallStarted(self.index, call_id or self._new_id(), name))
+        self._coercion = Coercion.of(self.tools[name])
         return self.tools[name]
 
     def arguments(self, json_delta: str) -> None:
+        if self._passing:
+            return
+        if self._coercion:
+            json_delta = self._coercion.feed(json_delta)
         if json_delta:
             self._emit(ToolCallArguments(self.index, json_delta))
 
     def complete(self) -> None:
         """The arguments are whole: what follows can be given back."""
         self.whole = self._keeps = True
+        if self._passing:
+            self._passed = len(self._taken)
+        if self._coercion:
+            self.repair(self._coercion.repaired)
+            self._coercion = None
 
     def end(self) -> None:
         """Ends the call that is open, if there is one."""
         if self.open:
             self._emit(ToolCallFinished(self.index, self._note or self._repaired))
             self.index += 1
-            self.open, self._repaired = False, None
+        if self.open or self._passing:
+            self._repaired = None
+        self.open = self._passing = False
 
-    def repair(self, reason: str | None) -> None:
-        """The open call, or the one that comes next, is not written as it should be; the first reason stays."""
-        self._repaired = self._repaired or reason
+    def close(self) -> None:
+        """Ends the region.
 
-    def abandon(self) -> None:
-        """The call broke off, before its arguments or behind them."""
+        Raises:
+            NotACall: it held none.
+        """
+        self.end()
+        if not self.has_called:
+            raise NotACall
+        self._say_passed()
+
+    def give_up(self) -> list[Lexeme]:
+        """The region broke off, before the arguments of a call or behind them; what was not part of a call."""
+        self._passing = False
         if self.open and not self.whole:
             self.repair("the call had no arguments")
             self.arguments("{}")
             self.complete()
         self.end()
+        if self.has_called:
+            self._say_passed()
+        self._passed = 0
+        self.rewind()
+        return self.rest()
+
+    def _say_passed(self) -> None:
+        """The text of calls that were passed over, with the openers before them."""
+        text = "".join(lexeme.text for lexeme in self._taken[: self._passed])
+        self._taken, self._passed = self._taken[self._passed :], 0
+        if text:
+            self._emit(TextDelta(text))
+
+    def repair(self, reason: str | None) -> None:
+        """The open call, or the one that comes next, is not written as it should be; the first reason stays."""
+        self._repaired = self._repaired or reason
 
     def cut(self) -> None:
         """The token limit fell within the call: its arguments stay open."""
@@ -224,6 +288,8 @@ class Scan:
 
     def content(self, text: str) -> bool:
         """Prose in the midst of a call; False if it was only white space before any."""
+        if self._passing:
+            return False
         text = text if self._spoke else text.lstrip()
         if text:
             self._spoke = True

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -28,7 +28,7 @@ _BEGINNINGS: dict[str, Callable[[str], bool]] = {
 ANY = frozenset({"string", *_BEGINNINGS})
 
 
-def types_of(schema: Any, root: JSON, depth: int = 0) -> frozenset[str]:
+def types_of(schema: Any, root: Mapping[str, Any], depth: int = 0) -> frozenset[str]:
     """The JSON types that `schema` allows; all of them where it does not say."""
     if not isinstance(schema, dict) or depth > 8:
         return ANY
@@ -57,16 +57,16 @@ def parameter_types(tool: Tool, key: str) -> frozenset[str]:
     return frozenset({"string"})
 
 
-def resolved(schema: Any, root: Any) -> Any:
+def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
     """`schema`, or what it refers to."""
     for _ in range(8):
         if not isinstance(schema, dict) or not isinstance(schema.get("$ref"), str):
-            break
+            return schema
         schema = resolve(schema["$ref"], root)
-    return schema
+    return None
 
 
-def resolve(reference: str, root: JSON) -> Any:
+def resolve(reference: str, root: Mapping[str, Any]) -> Any:
     """What a JSON pointer within `root` leads to; None if nothing is there."""
     node: Any = root
     for part in reference.removeprefix("#").strip("/").split("/"):
