@@ -114,7 +114,7 @@ class CallParser:
 
     def _is_marker(self, partial: list[Lexeme]) -> bool:
         """Whether the output was cut within a marker of the call's form."""
-        texts = [m for m in self._way.markers if isinstance(m, str)]
+        texts = [m if isinstance(m, str) else m.prefix for m in self._way.markers]
         return bool(partial) and not partial[0].marker and any(t.startswith(partial[0].text) for t in texts)
 
     def _take_all(self, lexemes: Sequence[Lexeme]) -> None:
@@ -162,7 +162,9 @@ class CallParser:
                 return not in_code
             case "line":
                 at_start = not self._spoke and not in_code
-                return (context.at_line_start or at_start) and not quoted
+                # What a foreign wrapper has begun is for `rest` to judge.
+                taken = self._rest is not None and self._rest.busy
+                return (context.at_line_start or at_start) and not quoted and not taken
             case "start":
                 return not self._spoke
 

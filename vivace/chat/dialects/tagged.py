@@ -65,7 +65,7 @@ class TaggedCalls:
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         name = yield from self._name(scan)
-        if not self.function_open or (way.frame.open and not wrapped):
+        if not (self.function_open and wrapped):
             yield from self._expect_body(scan)
         yield from _Call(self, scan, way, wrapped, scan.start(name)).read()
 
