@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import Piece, new_call_id
-from vivace.chat.dialects.lexer import Lexeme, Lexer
+from vivace.chat.dialects.lexer import Lexeme, Lexer, Tag
 from vivace.chat.dialects.prose import Prose
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.ways import Way, WayTable, Where
@@ -114,8 +114,11 @@ class CallParser:
 
     def _is_marker(self, partial: list[Lexeme]) -> bool:
         """Whether the output was cut within a marker of the call's form."""
-        texts = [m if isinstance(m, str) else m.prefix for m in self._way.markers]
-        return bool(partial) and not partial[0].marker and any(t.startswith(partial[0].text) for t in texts)
+        if not partial or partial[0].marker:
+            return False
+        text = partial[0].text
+        named = any(text.startswith(m.prefix) for m in self._way.markers if isinstance(m, Tag))
+        return named or any((m if isinstance(m, str) else m.prefix).startswith(text) for m in self._way.markers)
 
     def _take_all(self, lexemes: Sequence[Lexeme]) -> None:
         self._todo.extend(lexemes)
