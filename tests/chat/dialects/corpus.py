@@ -62,11 +62,17 @@ def way(family: str) -> FramedWay | None:
 def _case(
     family: str, corruption: str, text: str, *meant: Call, calls: tuple[Call, ...] | None = None, **more: Any
 ) -> Degraded:
+    more.setdefault("reasoning", _reasoning(family))
     return Degraded(family, corruption, text, meant, meant if calls is None else calls, **more)
 
 
 def _ambiguous(family: str, corruption: str, text: str, *meant: Call) -> Degraded:
-    return Degraded(family, corruption, text, meant, None)
+    return Degraded(family, corruption, text, meant, None, reasoning=_reasoning(family))
+
+
+def _reasoning(family: str) -> str:
+    """The reasoning dialect without which the family's calls cannot be read."""
+    return getattr(FAMILIES[family], "reasoning", "none")
 
 
 # What is missing
@@ -92,7 +98,7 @@ def _end_of_value(family: str, text: str, value: str) -> int:
             return text.index(form.parameter_close, at) + len(form.parameter_close)
         case GemmaCalls():
             return at + len(form.quote)
-    return at + 1
+    return len(text) if FAMILIES[family].raw else at + 1
 
 
 def _frame(family: str, *names: str) -> list[str]:
@@ -185,7 +191,7 @@ def python_values(family: str) -> Iterator[Degraded]:
     """In families that write values without quotes."""
     text = rendered(family, TYPED)
     if isinstance(getattr(way(family), "form", None), TaggedCalls):
-        changed = text.replace("true", "True").replace(dumped(TYPED[1]["o"]), repr(TYPED[1]["o"]))
+        changed = re.sub(r"(?<=[>\n])true(?=[<\n\]])", "True", text).replace(dumped(TYPED[1]["o"]), repr(TYPED[1]["o"]))
         yield _case(family, "Python literals", changed, TYPED)
 
 
@@ -203,7 +209,7 @@ def other_commas(family: str) -> Iterator[Degraded]:
 
 def another_family(family: str) -> Iterator[Degraded]:
     for other in FAMILIES:
-        if other != family:
+        if other != family and _reasoning(other) == "none":
             yield _case(family, "another family's form", rendered(other, PARIS), PARIS)
             yield _case(family, "another family's form", rendered(other, ROME, LINES), ROME, LINES)
             yield _case(family, "another family's form", rendered(other, TYPED), TYPED)
@@ -215,7 +221,7 @@ def two_at_once(family: str) -> Iterator[Degraded]:
     """Another family's form, and that degraded."""
     for other in FAMILIES:
         for corrupt in (quotes_swapped, comma_added, encoded_twice, bracket_missing, closers_dropped):
-            for case in corrupt(other) if other != family else ():
+            for case in corrupt(other) if other != family and _reasoning(other) == "none" else ():
                 if len(case.meant) == 1:
                     yield _case(family, "two at once", case.text, *case.meant)
 

@@ -196,7 +196,7 @@ MUSE = [
         None,
         'Like\n<atem:function_calls>\n<atem:invoke name="put">\n</atem:invoke>\n</atem:function_calls>\nso.',
     ),
-    (" to=nobody⟦<|message|>⟧x⟦<|eot|>⟧", None, " to=nobody<|message|>x"),
+    (" to=nobody⟦<|message|>⟧1⟦<|eot|>⟧", None, " to=nobody<|message|>1"),
     (" to=nobody⟦<|message|>⟧⟦<|eot|>⟧", None, " to=nobody<|message|>"),
     ("Yes.", None, "Yes."),
 ]
@@ -211,6 +211,12 @@ def test_messages_of_muse(text, reasoning, content, as_tokens, size):
     answer = fold(run(fed, parser("muse", [PUT], as_tokens=as_tokens, reasoning="muse", tokens=tokens)))
     assert (answer["reasoning_content"], answer["content"]) == (reasoning, content)
     assert not answer["tool_calls"]
+
+
+def test_the_token_that_ends_a_message_is_no_content_even_if_it_decides_that_no_call_comes():
+    fed = pieces(" to=nobody⟦<|message|>⟧x⟦<|eot|>⟧")
+    answer = parser("muse", [PUT], as_tokens=True, reasoning="muse", tokens=frozenset({"<|eot|>"}))
+    assert fold(run(fed, answer))["content"] == " to=nobody<|message|>x"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import Piece, new_call_id
-from vivace.chat.dialects.lexer import Lexeme, Lexer
+from vivace.chat.dialects.lexer import Lexeme, Lexer, Tag
 from vivace.chat.dialects.prose import Prose
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.ways import Way, WayTable, Where
@@ -115,8 +115,11 @@ class CallParser:
 
     def _is_marker(self, partial: list[Lexeme]) -> bool:
         """Whether the output was cut within a marker of the call's form."""
-        texts = [m for m in self._way.markers if isinstance(m, str)]
-        return bool(partial) and not partial[0].marker and any(t.startswith(partial[0].text) for t in texts)
+        if not partial or partial[0].marker:
+            return False
+        text = partial[0].text
+        named = any(text.startswith(m.prefix) for m in self._way.markers if isinstance(m, Tag))
+        return named or any((m if isinstance(m, str) else m.prefix).startswith(text) for m in self._way.markers)
 
     def _take_all(self, lexemes: Sequence[Lexeme]) -> None:
         self._todo.extend(lexemes)
@@ -163,7 +166,9 @@ class CallParser:
                 return not in_code
             case "line":
                 at_start = not self._spoke and not in_code
-                return (context.at_line_start or at_start) and not quoted
+                # What a foreign wrapper has begun is for `rest` to judge.
+                taken = self._rest is not None and self._rest.busy
+                return (context.at_line_start or at_start) and not quoted and not taken
             case "start":
                 return not self._spoke
 

@@ -12,7 +12,7 @@ from vivace.chat.dialects.tagged import TaggedCalls
 
 _LINES, _DENSE = "</arg_key>\n<arg_value>", "</arg_key><arg_value>"
 _FORM = TaggedCalls(None, "</tool_call>", tag("<arg_key>", _LINES, _DENSE), "</arg_value>", newline="")
-_DENSE_FORM = replace(_FORM, parameter_open=tag("<arg_key>", _DENSE, _LINES), after_tag="")
+_DENSE_FORM = replace(_FORM, key_end=_DENSE, after_tag="")
 _FRAME = Frame(call_open="<tool_call>")
 
 _PARTS = ("<arg_key>", "</arg_key>", "<arg_value>")

@@ -55,6 +55,8 @@ class HeaderCalls:
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         written = yield from self._name(scan)
+        if way.frame.starts and self._name_and_id(scan, written)[0] not in scan.tools:
+            raise NotACall  # any word may stand there: nothing is held back for it
         call_id = yield from self._id(scan)
         found = yield from self._parts(scan, self.between)
         yield from scan.space()

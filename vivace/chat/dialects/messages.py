@@ -167,8 +167,10 @@ class MessageParser:
     def _take_call(self, lexeme: Lexeme, tools: ToolParser) -> None:
         is_end = lexeme.marker in self._dialect.ends or (lexeme.marker == self._dialect.start and lexeme.token)
         if not is_end or tools.busy or self._dialect.call:
-            as_end = is_end and lexeme.token
-            self._tell(Piece(self._dialect.call_end if as_end else lexeme.text, lexeme.token), tools)
+            text = self._dialect.call_end if is_end and lexeme.token else lexeme.text
+            self._tell(Piece(text, lexeme.token), tools)
+            if is_end and not tools.busy:
+                self._drop_end(text)
         if is_end and not tools.busy:
             self._say_unsaid()
             self._state = "between"
@@ -183,6 +185,12 @@ class MessageParser:
         elif events:
             self._unsaid = ""
         self._events += events
+
+    def _drop_end(self, end: str) -> None:
+        """The end of a message that was no call is not content."""
+        last = self._events[-1] if self._events else None
+        if isinstance(last, TextDelta) and last.text.endswith(end):
+            self._events[-1] = TextDelta(last.text.removesuffix(end))
 
     def _say_unsaid(self) -> None:
         if self._unsaid:

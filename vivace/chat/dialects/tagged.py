@@ -34,6 +34,7 @@ class TaggedCalls:
     Attributes:
         function_open: None where the name stands alone behind the frame's opener.
         newline: what wraps the value of a parameter; `after_tag`: what stands behind the other tags.
+        key_end: which end of a parameter's tag the family writes, if not the first.
         json_suffix: of a parameter's tag whose value is JSON; `text_suffix`: whose value is text, whatever it looks
             like; other values are typed by the schema alone.
         cdata: values may be wrapped in `<![CDATA[…]]>`.
@@ -51,6 +52,7 @@ class TaggedCalls:
     parameter_close: str
     newline: str = "\n"
     after_tag: str = "\n"
+    key_end: str = ""
     json_suffix: str = ""
     text_suffix: str = ""
     cdata: bool = False
@@ -81,16 +83,18 @@ class TaggedCalls:
         return (self.function_close, *self.other_closers, self.parameter_close, *self.ends)
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
-        name, certain = yield from self._name(scan)
-        if not certain or (way.frame.open and not wrapped):
+        name, certain = yield from self._name(scan, way)
+        if not (certain and wrapped):
             yield from self._expect_body(scan)
         yield from _Call(self, scan, way, wrapped, scan.start(name)).read()
 
-    def _name(self, scan: Scan) -> Reading[tuple[str, bool]]:
+    def _name(self, scan: Scan, way: FramedWay) -> Reading[tuple[str, bool]]:
         """The name, and whether it can be nothing else."""
         yield from scan.space()
         if not self.function_open:
             name = yield from scan.until(_NAME_END)
+            if way.frame.starts and name not in scan.tools:
+                raise NotACall  # any word may stand there: nothing is held back for it
             yield from scan.space()
             return name, bool((yield from scan.marker(self.name_close or None)))
         for part in self.before:
@@ -116,7 +120,7 @@ class TaggedCalls:
             *((m, "function_close") for m in self.other_closers),
             *((m, "wrapper_close") for m in self.ends),
             (frame.open, "wrapper_open"),
-            (frame.call_open, "wrapper_open"),
+            (frame.call_open, "call_open" if frame.open else "wrapper_open"),
             (frame.call_close, "wrapper_close"),
             (frame.close, "wrapper_close"),
             (self.function_open, "function_open"),
@@ -188,7 +192,7 @@ class _Call:
             case "wrapper_close":
                 scan.repair("the function was not closed")
                 return False
-            case "wrapper_open" | "function_open":
+            case "wrapper_open" | "call_open" | "function_open":
                 scan.repair(NOT_CLOSED)
                 return False
             case _:

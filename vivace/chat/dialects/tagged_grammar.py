@@ -61,7 +61,7 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
 
 
 def _opener(form: "TaggedCalls", writer: RuleWriter, key: str, is_text: bool) -> str:
-    suffix = (form.text_suffix if is_text else form.json_suffix) or form.parameter_open.suffixes[0]
+    suffix = (form.text_suffix if is_text else form.json_suffix) or form.key_end or form.parameter_open.suffixes[0]
     return writer.text(f"{form.parameter_open.prefix}{key}{suffix}{form.newline}")
 
 

@@ -9,6 +9,7 @@ from vivace.chat.dialects.values import ValueWriter
 
 Role = Literal[
     "wrapper_open",
+    "call_open",
     "wrapper_close",
     "function_open",
     "function_close",
@@ -17,6 +18,8 @@ Role = Literal[
     "cdata_open",
     "cdata_close",
 ]
+
+_OPENERS = frozenset({"wrapper_open", "call_open"})
 
 
 class Verdict(NamedTuple):
@@ -98,7 +101,7 @@ class TaggedValue:
         return self._take_marker(lexeme, role)
 
     def _take_marker(self, lexeme: Lexeme, role: Role | None) -> Verdict | None:
-        after_opener, self._after_opener = self._after_opener, role == "wrapper_open"
+        after_opener, self._after_opener = self._after_opener, role in _OPENERS
         match role:
             case "parameter_open":
                 return self._take_parameter_open(lexeme)
@@ -109,10 +112,10 @@ class TaggedValue:
                 return self._take_function_close(lexeme)
             case "wrapper_close":
                 return self._take_wrapper_close(lexeme)
-            case "wrapper_open" if lexeme.token and self._group is not None:
+            case "wrapper_open" | "call_open" if self._group is not None and self._opens_next(lexeme, role):
                 rest = [*self._tail[self._group_end :], lexeme]
                 return self._end(self._group, rest, True, "the call was not closed")
-            case "wrapper_open" if self._group is not None or self._likely:
+            case "wrapper_open" | "call_open" if self._group is not None or self._likely:
                 return self._hold(lexeme)
             case "function_open" if lexeme.name in self._calls:
                 return self._take_call(lexeme, after_opener)
@@ -165,6 +168,10 @@ class TaggedValue:
                 return self._end(len(self._tail), [lexeme], False, "a parameter was not closed")
         return self._take_other(lexeme)
 
+    def _opens_next(self, lexeme: Lexeme, role: Role) -> bool:
+        """The next call of this wrapper follows a closed function, or a token leaves no doubt."""
+        return lexeme.token or (role == "call_open" and self._closers == "pf")
+
     def _take_function_close(self, lexeme: Lexeme) -> Verdict | None:
         if self._group is not None and self._closers == "p":
             self._closers, self._group_end = "pf", len(self._tail) + 1
@@ -203,7 +210,7 @@ class TaggedValue:
         self._write(lexeme.text)
         if role == "function_open" and lexeme.name in self._calls:
             self._inner.append(self._after_opener)
-        self._after_opener = role == "wrapper_open"
+        self._after_opener = role in _OPENERS
         if role == ("wrapper_close" if self._inner[-1] else "function_close"):
             self._inner.pop()
 

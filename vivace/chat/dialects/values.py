@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
-from vivace.chat.conversation import JSON, Tool
+from vivace.chat.conversation import Tool
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBER = re.compile(r"[-+.\d][-+.\deE_]{0,400}\Z")
