@@ -52,7 +52,7 @@ class HeaderCalls:
         return tuple(m for m in self.before if isinstance(m, Tag))
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
-        written = yield from self._name(scan)
+        written = yield from self._name(scan, way)
         found = yield from self._parts(scan, self.between)
         yield from scan.space()
         follows = yield from scan.char()
@@ -76,7 +76,7 @@ class HeaderCalls:
             found = (yield from self._part(scan, part)) and found
         return found
 
-    def _name(self, scan: Scan) -> Reading[str]:
+    def _name(self, scan: Scan, way: FramedWay) -> Reading[str]:
         for part in self.before:
             if isinstance(part, Tag):
                 lexeme = yield from scan.marker(part)
@@ -85,7 +85,8 @@ class HeaderCalls:
                 return lexeme.name
             yield from self._part(scan, part)
         yield from scan.space()
-        return (yield from scan.until(_NAME_END))
+        names = [prefix + name for name in scan.tools for prefix in ("", "functions.")] if way.frame.starts else None
+        return (yield from scan.until(_NAME_END, among=names))
 
     def _part(self, scan: Scan, part: str) -> Reading[bool]:
         yield from scan.space()

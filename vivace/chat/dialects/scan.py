@@ -304,4 +304,5 @@ class Scan:
 
 
 def _may_become(beginning: str, texts: Collection[str]) -> bool:
-    return any(text.startswith(beginning) for text in texts)
+    """One of `texts`, or one with something behind it."""
+    return any(text.startswith(beginning) or beginning.startswith(text) for text in texts)

@@ -64,14 +64,14 @@ class TaggedCalls:
         return (self.function_close, self.parameter_close)
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
-        name = yield from self._name(scan)
+        name = yield from self._name(scan, way)
         if not (self.function_open and wrapped):
             yield from self._expect_body(scan)
         yield from _Call(self, scan, way, wrapped, scan.start(name)).read()
 
-    def _name(self, scan: Scan) -> Reading[str]:
+    def _name(self, scan: Scan, way: FramedWay) -> Reading[str]:
         if not self.function_open:
-            return (yield from scan.until(_NAME_END))
+            return (yield from scan.until(_NAME_END, among=scan.tools if way.frame.starts else None))
         opener = yield from scan.marker(self.function_open)
         if opener is None:
             raise NotACall
