@@ -129,7 +129,9 @@ def test_calls_of_any_family_in_code_stay_text(family: str, other: str) -> None:
 
 
 @every_family
-@pytest.mark.parametrize("text", ['{"answer": {"city": 1}, "ok": [1, 2]}', "It [1] is (a) <b>x</b>.", "[1, 2]"])
+@pytest.mark.parametrize(
+    "text", ['{"answer": {"city": 1}, "ok": [1, 2]}', "It [1] is (a) <b>x</b>.", "[1, 2]", "Internationalization"]
+)
 def test_ordinary_text_is_not_held_back(family: str, text: str) -> None:
     answer = parser(family)
     said = ""

@@ -54,9 +54,7 @@ class HeaderCalls:
         return tuple(m for m in self.before if isinstance(m, Tag))
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
-        written = yield from self._name(scan)
-        if way.frame.starts and self._name_and_id(scan, written)[0] not in scan.tools:
-            raise NotACall  # any word may stand there: nothing is held back for it
+        written = yield from self._name(scan, way)
         call_id = yield from self._id(scan)
         found = yield from self._parts(scan, self.between)
         yield from scan.space()
@@ -85,7 +83,7 @@ class HeaderCalls:
             found = (yield from self._part(scan, part)) and found
         return found
 
-    def _name(self, scan: Scan) -> Reading[str]:
+    def _name(self, scan: Scan, way: FramedWay) -> Reading[str]:
         for part in self.before:
             if isinstance(part, Tag):
                 lexeme = yield from scan.marker(part)
@@ -94,7 +92,8 @@ class HeaderCalls:
                 return lexeme.name
             yield from self._part(scan, part)
         yield from scan.space()
-        return (yield from scan.until(_NAME_END))
+        names = [prefix + name for name in scan.tools for prefix in ("", "functions.")] if way.frame.starts else None
+        return (yield from scan.until(_NAME_END, among=names))
 
     def _id(self, scan: Scan) -> Reading[str | None]:
         yield from scan.space()

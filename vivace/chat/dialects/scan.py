@@ -145,11 +145,13 @@ class Scan:
         self._queue[0] = Lexeme(first.text + second.text)
         return True
 
-    def until(self, stops: re.Pattern[str], limit: int = NAME_LIMIT) -> Reading[str]:
+    def until(
+        self, stops: re.Pattern[str], limit: int = NAME_LIMIT, among: Collection[str] | None = None
+    ) -> Reading[str]:
         """Consumes text up to one of `stops` (one character each), a marker or the end.
 
         Raises:
-            NotACall: it is longer than `limit`.
+            NotACall: it is longer than `limit`, or cannot become one of `among`.
         """
         parts: list[str] = []
         size = 0
@@ -160,7 +162,7 @@ class Scan:
             found = stops.search(lexeme.text)
             length = found.start() if found else len(lexeme.text)
             size += length
-            if size > limit:
+            if size > limit or (among is not None and not _may_become("".join(parts) + lexeme.text[:length], among)):
                 raise NotACall
             if length:
                 parts.append(self.take(length).text)
@@ -299,3 +301,8 @@ class Scan:
     def silence(self) -> None:
         """The prose that may come next is a new one."""
         self._spoke = False
+
+
+def _may_become(beginning: str, texts: Collection[str]) -> bool:
+    """One of `texts`, or one with something behind it."""
+    return any(text.startswith(beginning) or beginning.startswith(text) for text in texts)

@@ -92,9 +92,7 @@ class TaggedCalls:
         """The name, and whether it can be nothing else."""
         yield from scan.space()
         if not self.function_open:
-            name = yield from scan.until(_NAME_END)
-            if way.frame.starts and name not in scan.tools:
-                raise NotACall  # any word may stand there: nothing is held back for it
+            name = yield from scan.until(_NAME_END, among=scan.tools if way.frame.starts else None)
             yield from scan.space()
             return name, bool((yield from scan.marker(self.name_close or None)))
         for part in self.before:

@@ -51,7 +51,7 @@ class TextCalls:
         for prefix in _PREFIXES:
             if (yield from scan.literal(prefix)):
                 break
-        name = yield from scan.until(_NAME_END)
+        name = yield from scan.until(_NAME_END, among=scan.tools)
         if name not in scan.tools:
             raise NotACall
         return name
