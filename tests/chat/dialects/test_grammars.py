@@ -169,6 +169,20 @@ def test_strict_tools_hold_in_free_text(vocabulary, family, as_tokens):
         assert not may(before + in_order(family, [PARIS, ("get_weather", {"days": 3})]))
 
 
+@pytest.mark.parametrize(
+    "family", [name for name in FAMILIES if reasoning_of(name) != "none" and not TOOL_DIALECTS[name].trigger]
+)
+@either_way
+def test_calls_behind_an_answer_with_a_header(vocabulary, family, as_tokens):
+    def may(call):
+        between = in_order(family, [PARIS, PARIS]).removeprefix(one := in_order(family, [PARIS])).removesuffix(one)
+        text = answer(family, "So.") + between + in_order(family, [call])
+        return allowed(vocabulary, family, text, (strict(WEATHER), PING), AUTO, as_tokens)
+
+    assert may(PARIS)
+    assert not may(("get_weather", {"days": 3}))
+
+
 @every_family
 @either_way
 def test_one_call_of_any_arguments_in_free_text(vocabulary, family, as_tokens):
@@ -329,3 +343,6 @@ def test_gemma_reports_what_it_cannot_hold(vocabulary):
     nested = {"type": "array", "items": {"type": "string", "pattern": "x"}, "uniqueItems": True}
     _, notes = written(vocabulary, "gemma4", (tool("f", o=nested),))
     assert notes == ("f.o: uniqueItems is not enforced", "f.o[]: pattern of a string parameter is not enforced")
+    either = {"type": "object", "required": ["a"], "anyOf": [{"required": ["b"]}]}
+    _, notes = written(vocabulary, "gemma4", (tool("f", o=either),))
+    assert notes == ("f.o: anyOf is not enforced", "f.o: required is not enforced for what is not declared")

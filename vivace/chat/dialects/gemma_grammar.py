@@ -41,7 +41,7 @@ class GemmaRules:
         if value_options(schema):
             return f"({' | '.join(map(self._constant, value_options(schema)))})"
         for word in ("anyOf", "oneOf"):
-            if isinstance(schema.get(word), list) and schema[word]:
+            if isinstance(schema.get(word), list) and schema[word] and not schema.keys() & {"type", "properties"}:
                 return f"({' | '.join(self._value(where, option) for option in schema[word])})"
         types = types_of(schema, self._tool.parameters)
         if len(types) > 2 and not schema.get("type"):
@@ -63,10 +63,11 @@ class GemmaRules:
                 return self._writer.json(numeric | {"type": kind}, self._tool.parameters)
 
     def _object(self, where: str, schema: JSON) -> str:
-        properties = schema.get("properties")
-        if not isinstance(properties, dict) or not properties:
+        properties, wanted = schema.get("properties") or {}, schema.get("required", ())
+        if set(wanted) - properties.keys():
+            self._writer.relax(f"{where}: required is not enforced for what is not declared")
+        if not properties:
             return self._open_object(where, schema)
-        wanted = schema.get("required", ())
         members = {key: self._member(where, key, properties[key]) for key in sorted(properties)}
         required = [rule for key, rule in members.items() if key in wanted]
         optional = [rule for key, rule in members.items() if key not in wanted]
@@ -97,7 +98,8 @@ class GemmaRules:
         return self._text(_literal(value, self._quote))
 
     def _report(self, where: str, schema: JSON) -> None:
-        for word in sorted(_UNHELD & schema.keys()):
+        typed = schema.keys() & {"type", "properties"}
+        for word in sorted(schema.keys() & (_UNHELD | {"anyOf", "oneOf"} if typed else _UNHELD)):
             self._writer.relax(f"{where}: {word} is not enforced")
 
     def _text(self, text: str) -> str:
@@ -125,7 +127,8 @@ def _many(begin: str, item: str, end: str, least: int = 0, most: int | None = No
     """Items with commas between them, in brackets."""
     if most == 0:
         return f'"{begin}" "{end}"'
-    inside = f'{item} ("," {item}){{{max(least - 1, 0)},{"" if most is None else most - 1}}}'
+    rest = f"{max(int(least) - 1, 0)},{'' if most is None else int(max(most, least)) - 1}"
+    inside = f'{item} ("," {item}){{{rest}}}'
     return f'"{begin}" {inside if least else f"({inside})?"} "{end}"'
 
 

@@ -35,7 +35,7 @@ def mixed_rule(
     way = dialect.ways[0]
     prose = writer.rule("prose", "/(?s:.*)/")
     if answer_open:
-        return _with_headers(dialect, writer, tools, many, f"{writer.text(answer_open)} {prose}")
+        return _with_headers(dialect, writer, tools, many, answer_open)
     if way.trigger:
         once = f"{writer.free(way.trigger)} {_triggered(way, writer, tools, many)}"
         return f"({once})* {prose}" if many and way.is_closed else f"({prose} | {once})"
@@ -46,14 +46,21 @@ def mixed_rule(
     return f"({prose} | {calls})"
 
 
-def _with_headers(dialect: "FramedDialect", writer: RuleWriter, tools: Sequence[Tool], many: bool, answer: str) -> str:
-    """An answer or calls, whose beginnings differ; before calls there may be what the family says ahead of them."""
-    call = any_rule(writer, [dialect.call_rule(writer, tool, tool.strict) for tool in tools])
-    calls = dialect.calls_rule(writer, call, many)
-    if not dialect.preamble:
-        return f"({answer} | {calls})"
-    opener, closer = dialect.preamble
-    return f"({answer} | ({writer.text(opener)} {writer.free(closer)})? {calls})"
+def _with_headers(dialect: "FramedDialect", writer: RuleWriter, tools: Sequence[Tool], many: bool, opener: str) -> str:
+    """An answer or calls, whose beginnings differ. Calls may follow an answer where something else than their own
+    beginning stands between calls; before them may be what the family says ahead of them."""
+    frame, trigger = dialect.ways[0].frame, dialect.ways[0].trigger
+    answer = writer.text(opener)
+    calls = dialect.calls_rule(
+        writer, any_rule(writer, [dialect.call_rule(writer, tool, tool.strict) for tool in tools]), many
+    )
+    options = [f"{answer} {writer.rule('prose', '/(?s:.*)/')}", calls]
+    if frame.between and not trigger:
+        options.append(f"{answer} {writer.free(frame.between)} {calls}")
+    if dialect.preamble:
+        before, behind = dialect.preamble
+        options.append(f"{writer.text(before)} {writer.free(behind)} {calls}")
+    return f"({' | '.join(options)})"
 
 
 def _triggered(way: "FramedWay", writer: RuleWriter, tools: Sequence[Tool], many: bool) -> str:
