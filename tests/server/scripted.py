@@ -58,6 +58,17 @@ def _logprobs(request: Generate, token: int) -> list[TokenLogprob] | None:
     return None if top is None else [TokenLogprob(token, -0.25, [(token + i, -0.25 - i) for i in range(top)])]
 
 
+def says_at_once(text: str) -> Script:
+    """All tokens of `text` in one message, as they come to a gateway that was busy."""
+
+    async def script(request: Generate) -> AsyncIterator[Answer]:
+        ids = ids_of(text)
+        yield Tokens(request.id, ids)
+        yield Finished(request.id, "stop", len(request.prompt), 0, len(ids) + 1, Timings(0.01, 0.02, 0.04))
+
+    return script
+
+
 def hangs(after: str = "") -> Script:
     """Says `after` and then nothing, in prefill if it is empty."""
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.scripted import CONTEXT, ScriptedFleet, data, gateway, joined, says
+from tests.server.scripted import CONTEXT, ScriptedFleet, data, gateway, ids_of, joined, says, says_at_once
 from vivace.chat.conversation import Conversation, Message, Options, Tool
 from vivace.server.generation import Generation
 
@@ -112,6 +112,21 @@ async def test_a_stop_string_ends_the_answer_and_the_engines_work() -> None:
     assert 0 < whole["usage"]["completion_tokens"] < 40
     assert whole["usage"]["prompt_tokens_details"]["cached_tokens"] == 3
     assert whole["timings"]["decode_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("one two three four five", {"stop": [" three"]}),
+        (CALL + "\n" + CALL, {"tools": [WEATHER], "parallel_tool_calls": False}),
+    ],
+)
+async def test_usage_does_not_depend_on_how_tokens_arrive(text: str, wish: dict[str, object]) -> None:
+    used = []
+    for script in (says(text), says_at_once(text)):
+        async with gateway(script) as server:
+            used.append((await server.chat(**wish)).json()["usage"]["completion_tokens"])
+    assert used[0] == used[1] < len(ids_of(text))
 
 
 async def test_choices_have_seeds_of_their_own_and_come_interleaved() -> None:

@@ -230,21 +230,24 @@ class _Choice:
         return [events.Progress(message.done, message.total, message.cached)]
 
     def _tokens(self, message: protocol.Tokens) -> Batch:
+        """One token after the other, since the answer may end before the last: how many come in one message is chance,
+        and what the client is told to have used is not."""
         self._clock.token()
-        self._completion_tokens += len(message.ids)
-        batch = self._text.feed(message.ids, message.logprobs)
-        if self._text.stopped_by is not None:
-            return batch + self._ending("stop", self._usage_so_far(), self._clock.timings())
-        if self._one_call and self._text.called_tools:
-            return self._up_to_call(batch, events.Finished("tool_calls", self._usage_so_far(), self._clock.timings()))
+        batch: Batch = []
+        for i, token in enumerate(message.ids):
+            self._completion_tokens += 1
+            batch += self._text.feed([token], message.logprobs and message.logprobs[i : i + 1])
+            if self._text.stopped_by is not None:
+                return batch + self._ending("stop", self._usage_so_far(), self._clock.timings())
+            if first := self._first_call(batch):
+                return [*first, events.Finished("tool_calls", self._usage_so_far(), self._clock.timings())]
         return batch
 
-    def _up_to_call(self, batch: Batch, end: events.Event) -> Batch:
-        """Ends the answer behind its first call. The engine knows neither text nor calls: closing is what stops it."""
-        for at, event in enumerate(batch):
-            if isinstance(event, events.ToolCallFinished):
-                return [*batch[: at + 1], end]
-        return batch
+    def _first_call(self, batch: Batch) -> Batch:
+        """What goes out up to the end of the first call, if the client wants no other: the answer ends behind it, and
+        closing is what stops the engine, which knows neither text nor calls."""
+        ends = [i for i, event in enumerate(batch) if isinstance(event, events.ToolCallFinished)]
+        return batch[: ends[0] + 1] if ends and self._one_call else []
 
     def _usage_so_far(self) -> events.Usage:
         return self._usage(len(self._request.prompt), self._cached_tokens, self._completion_tokens)
@@ -255,7 +258,8 @@ class _Choice:
         usage = self._usage(message.prompt_tokens, message.cached_tokens, message.completion_tokens)
         timings = events.Timings(message.timings.queue_s, message.timings.prefill_s, message.timings.decode_s)
         batch = self._ending(message.reason, usage, timings)
-        return self._up_to_call(batch, batch[-1]) if self._one_call else batch
+        first = self._first_call(batch)
+        return [*first, batch[-1]] if first else batch
 
     def _ending(self, reason: Literal["stop", "length"], usage: events.Usage, timings: events.Timings) -> Batch:
         rest = self._text.finish(reason)
