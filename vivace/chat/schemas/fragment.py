@@ -1,0 +1,59 @@
+"""A part of a schema as a document of its own, in which its references still lead where they led."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from vivace.chat.conversation import JSON
+from vivace.chat.schemas.words import DEFINITIONS, Path, draft
+
+_ROOT = "vivace:root"
+_DEFINITION_REFERENCES = tuple(f"#/{word}/" for word in DEFINITIONS)
+
+
+def place(schema: Any, root: Any) -> Path:
+    """Where `schema`, the very object, stands in `root`: at the top or among its properties."""
+    properties = root.get("properties") if isinstance(root, dict) else None
+    if not isinstance(properties, dict) or schema is root:
+        return ()
+    return next((("properties", name) for name, each in properties.items() if each is schema), ())
+
+
+def fragment(schema: Any, root: Any) -> Any:
+    """`schema`, a property of `root`, with what it needs of `root`: the draft, and what it refers to."""
+    if not isinstance(schema, dict) or not isinstance(root, dict) or schema is root:
+        return schema
+    declared = {word: root[word] for word in ("$schema",) if word in root}
+    definitions = {word: root[word] for word in DEFINITIONS if word in root}
+    references = set(_references(schema))
+    if not references:
+        return declared | schema
+    if all(each.startswith(_DEFINITION_REFERENCES) for each in references | set(_references(definitions))):
+        return declared | definitions | schema
+    return declared | _within(root, place(schema, root))
+
+
+def origin(path: Path, at: Path) -> Path:
+    """Where in the root stands what stands at `path` in the fragment of the schema at `at`."""
+    if path[:2] == ("$defs", _ROOT):
+        return path[2:]
+    return path if path[:1] in [(word,) for word in DEFINITIONS] else at + path
+
+
+def _within(root: JSON, at: Path) -> JSON:
+    """A reference to that place in all of `root`, which is a resource of its own: references in it count from there."""
+    name = "id" if draft(root) == 4 else "$id"
+    base = root[name] if isinstance(root.get(name), str) else _ROOT
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in at)
+    return {"$defs": {_ROOT: {name: base, **root}}, "$ref": f"{base.rstrip('#')}#{pointer}"}
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for word, value in node.items():
+            if word in ("$ref", "$dynamicRef", "$recursiveRef") and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _references(each)
