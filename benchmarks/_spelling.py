@@ -6,18 +6,21 @@ integers. An instance therefore passes if any spelling of it does: keys in any o
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer
 
-ATTEMPTS = 4_000  # pieces of text tried for one instance; what has no right order has very many wrong ones
+RESTARTS = 100  # with another order of keys
+ATTEMPTS = 500  # pieces of text that are then tried in any order
 
 
+@dataclass(frozen=True)
 class _Members:
-    """The rest of an object: names that are still to be written."""
+    """What is still to be written of the object `whole`."""
 
-    def __init__(self, value: dict[str, Any], first: bool) -> None:
-        self.value, self.first = value, first
+    whole: dict[str, Any]
+    left: dict[str, Any]
 
 
 class _Text(str):
@@ -29,7 +32,8 @@ _Pending = tuple[Any, Any] | None  # a linked list: what comes next, and the res
 
 def can_write(value: Any, matcher: LLMatcher, byte: LLTokenizer, schema: Any) -> bool:
     """`matcher`: at the beginning; it is used up. `byte`: a tokenizer with one token for each byte."""
-    return _Writer(matcher, byte, _ranks(schema, {})).fits((value, None))
+    writer = _Writer(matcher, byte, _ranks(schema, {}))
+    return writer.finds_order(value) or writer.fits((value, None))
 
 
 def _ranks(schema: Any, ranks: dict[str, int]) -> dict[str, int]:
@@ -50,25 +54,59 @@ def _ranks(schema: Any, ranks: dict[str, int]) -> dict[str, int]:
 class _Writer:
     def __init__(self, matcher: LLMatcher, byte: LLTokenizer, ranks: dict[str, int]) -> None:
         self._matcher, self._byte, self._ranks = matcher, byte, ranks
+        self._orders: dict[int, list[str]] = {}  # by the object's identity
         self._attempts = ATTEMPTS
 
+    def finds_order(self, value: Any) -> bool:
+        """Writes without looking back. Keys that come too late somewhere come first there in the next round."""
+        for _ in range(RESTARTS):
+            stuck = self._writes((value, None))
+            if stuck is None and self._matcher.is_accepting():
+                return True
+            self._matcher.reset()
+            if not (isinstance(stuck, _Members) and self._hurries(stuck)):
+                return False
+        return False
+
+    def _hurries(self, stuck: _Members) -> bool:
+        """Puts what is left of the object first; False if it was already."""
+        written = [name for name in self._order(stuck.whole) if name not in stuck.left]
+        order = [*stuck.left, *written]
+        fresh = order != self._orders.get(id(stuck.whole))
+        self._orders[id(stuck.whole)] = order
+        return bool(stuck.left) and fresh
+
+    def _writes(self, pending: _Pending) -> Any:
+        """What could not be written, or None."""
+        while pending is not None:
+            head, rest = pending
+            for text, follow in self._ways(head, rest):
+                if self._write(text):
+                    pending = follow
+                    break
+            else:
+                return head
+        return None
+
     def fits(self, pending: _Pending) -> bool:
+        """Tries all orders, as far as the attempts go."""
         if pending is None:
             return bool(self._matcher.is_accepting())
-        head, rest = pending
-        return any(self._step(text, follow) for text, follow in self._ways(head, rest))
-
-    def _step(self, text: str, follow: _Pending) -> bool:
-        """Writes `text` and goes on; takes it back if that leads nowhere."""
-        if self._attempts <= 0:
-            return False
-        self._attempts -= 1
-        ids = self._byte.tokenize_bytes(text.encode("utf-8", "surrogatepass"))
-        taken = self._matcher.try_consume_tokens(ids)
-        if taken == len(ids) and self.fits(follow):
-            return True
-        self._matcher.rollback(taken)
+        for text, follow in self._ways(*pending):
+            self._attempts -= 1
+            if self._attempts > 0 and self._write(text):
+                if self.fits(follow):
+                    return True
+                self._matcher.rollback(len(self._byte.tokenize_bytes(text.encode("utf-8", "surrogatepass"))))
         return False
+
+    def _write(self, text: str) -> bool:
+        """All of it, or nothing."""
+        ids = self._byte.tokenize_bytes(text.encode("utf-8", "surrogatepass"))
+        taken: int = self._matcher.try_consume_tokens(ids)
+        if taken < len(ids):
+            self._matcher.rollback(taken)
+        return taken == len(ids)
 
     def _ways(self, value: Any, rest: _Pending) -> Iterator[tuple[str, _Pending]]:
         if isinstance(value, _Text):
@@ -76,19 +114,26 @@ class _Writer:
         elif isinstance(value, _Members):
             yield from self._members(value, rest)
         elif isinstance(value, dict):
-            yield "{", (_Members(value, first=True), rest)
+            yield "{", (_Members(value, value), rest)
         elif isinstance(value, list):
             yield from _array(value, rest)
         else:
             yield from ((text, rest) for text in dict.fromkeys(_spellings(value)))
 
     def _members(self, members: _Members, rest: _Pending) -> Iterator[tuple[str, _Pending]]:
-        if not members.value:
+        if not members.left:
             yield "}", rest
-        for name in sorted(members.value, key=lambda name: self._ranks.get(name, len(self._ranks))):
-            others = {each: value for each, value in members.value.items() if each != name}
-            text = ("" if members.first else ",") + json.dumps(name, ensure_ascii=False) + ":"
-            yield text, (members.value[name], (_Members(others, first=False), rest))
+        for name in self._order(members.whole):
+            if name in members.left:
+                others = {each: value for each, value in members.left.items() if each != name}
+                comma = "" if len(members.left) == len(members.whole) else ","
+                text = f"{comma}{json.dumps(name, ensure_ascii=False)}:"
+                yield text, (members.left[name], (_Members(members.whole, others), rest))
+
+    def _order(self, whole: dict[str, Any]) -> list[str]:
+        if id(whole) not in self._orders:
+            self._orders[id(whole)] = sorted(whole, key=lambda name: self._ranks.get(name, len(self._ranks)))
+        return self._orders[id(whole)]
 
 
 def _array(value: list[Any], rest: _Pending) -> Iterator[tuple[str, _Pending]]:
@@ -102,10 +147,7 @@ def _array(value: list[Any], rest: _Pending) -> Iterator[tuple[str, _Pending]]:
 
 def _spellings(value: Any) -> Iterator[str]:
     yield json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float) and value.is_integer():
-        yield str(int(value))
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        yield f"{value:.1f}"
-        yield f"{value:f}"
     if isinstance(value, str):
         yield json.dumps(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield from (text for text in (f"{value:.0f}", f"{value:.1f}", f"{value:f}") if json.loads(text) == value)

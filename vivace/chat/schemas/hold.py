@@ -15,6 +15,7 @@ _DEEPEST = 80  # steps to a place that stays when it is emptied
 _SKELETON = frozenset({"$defs", "definitions", "properties", "items"}) | LISTS
 _NAMED = frozenset({"properties", "patternProperties", "prefixItems", "items"})
 _LEFT_OVER = frozenset({"additionalProperties", "items", "additionalItems"})
+_IGNORED = ("Unimplemented", "Unknown")  # in what a standard schema that is referred to says
 _COUNTING = ("minProperties", "maxProperties")
 
 
@@ -46,6 +47,7 @@ def _hold(text: str) -> Held:
         result, failed = _dropped(result, _COUNTING, losses), True
     if failed and refuses(result):
         result = _largest(result, losses)
+    losses += [((), f"not fully enforced: {message}") for message in messages if message.startswith(_IGNORED)]
     return Held(document(result), tuple(dict.fromkeys(losses)))
 
 

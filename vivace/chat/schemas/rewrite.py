@@ -14,7 +14,9 @@ _SINCE = {"propertyNames": 6, "contains": 6, "if": 7, "then": 7, "else": 7} | di
     ("dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"), 2019
 )
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
-_LEAVES = frozenset({"pattern", "format"})  # what their rules say is known to llguidance already
+# llguidance forgets what these leave over where `allOf`, `anyOf`, `$ref` and such stand between them.
+_LEFT_OVER = frozenset({"patternProperties", "additionalProperties", "prefixItems", "items", "additionalItems"})
+_INDEPENDENT = frozenset({"type", "anyOf"})
 _BESIDE_REF = frozenset({"$ref", "$schema", "$id", "id", *DEFINITIONS})
 
 Losses = list[tuple[Path, str]]
@@ -42,7 +44,7 @@ class Rewriter:
         self._count_properties(result, path)
         if "oneOf" in result and not disjoint([self._without_references(option) for option in result["oneOf"]]):
             self.losses.append((path, "`oneOf` is held as `anyOf`"))
-        return result
+        return {word: result[word] for word in sorted(result, key=_LEFT_OVER.__contains__)}
 
     def _relevant(self, schema: JSON) -> JSON:
         """Without annotations, without what the draft does not know, and without what it ignores beside `$ref`."""
@@ -56,12 +58,12 @@ class Rewriter:
     def _say(self, word: str, schema: JSON, result: JSON, path: Path) -> None:
         said = RULES[word](schema)
         inner = Rewriter(self._document)
-        for part in said.schemas:
-            _conjoin(result, part if word in _LEAVES else inner.rewrite(part))
+        result.update({name: inner.rewrite(each) for name, each in said.beside.items()})
+        for part in map(inner.rewrite, said.schemas):
+            _conjoin(result, part)
         if not said.fully or inner.losses:
-            self.losses.append(
-                (path, f"`{word}` is not fully enforced" if said.schemas else f"`{word}` is not enforced")
-            )
+            some = said.schemas or said.beside
+            self.losses.append((path, f"`{word}` is not {'fully ' if some else ''}enforced"))
 
     def _count_properties(self, result: JSON, path: Path) -> None:
         """llguidance counts additional properties only, unless what is optional is counted from 0 or 1 to 1."""
@@ -84,8 +86,8 @@ class Rewriter:
 
 
 def _conjoin(result: JSON, part: Any) -> None:
-    """One keyword may stand beside the others; more would change what `additionalProperties` and such refer to."""
-    if isinstance(part, dict) and len(part) == 1 and not part.keys() & result.keys():
+    """Beside other keywords most would change what `additionalProperties` and such refer to."""
+    if isinstance(part, dict) and len(part) == 1 and part.keys() <= _INDEPENDENT - result.keys():
         result.update(part)
     else:
         result["allOf"] = [*result.get("allOf", ()), part]

@@ -1,6 +1,7 @@
 """Keywords that llguidance does not know, each said with those that it knows as far as that goes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vivace.chat.conversation import JSON
@@ -13,10 +14,14 @@ _IN_PLACE = frozenset({"allOf", "anyOf", "oneOf", "$ref", "$dynamicRef", "$recur
 
 
 class Said(NamedTuple):
-    """What stands for a keyword: schemas that hold too. `fully`: they say all that the keyword says."""
+    """What stands for a keyword: schemas that hold too, and keywords `beside` those that stand there.
+
+    `fully`: they say all that the keyword says.
+    """
 
     schemas: tuple[Any, ...] = ()
     fully: bool = True
+    beside: Mapping[str, Any] = MappingProxyType({})
 
 
 UNSAID = Said(fully=False)
@@ -65,32 +70,34 @@ def _property_names(schema: JSON) -> Said:
     return UNSAID
 
 
-def _unevaluated(word: str, plain: str, others: frozenset[str]) -> Callable[[JSON], Said]:
+def _unevaluated(word: str, schema: JSON, plain: str, others: frozenset[str]) -> Said:
     """The same as `plain` where nothing beside it can evaluate anything."""
+    if schema[word] is True or plain in schema:
+        return Said()
+    return UNSAID if others & schema.keys() else Said(beside={plain: schema[word]})
 
-    def rule(schema: JSON) -> Said:
-        if schema[word] is True or plain in schema:
-            return Said()
-        return UNSAID if others & schema.keys() else Said(({plain: schema[word]},))
 
-    return rule
+def _unevaluated_items(schema: JSON) -> Said:
+    plain = "additionalItems" if isinstance(schema.get("items"), list) else "items"  # a list: until draft 2019-09
+    return _unevaluated("unevaluatedItems", schema, plain, _IN_PLACE | {"contains"})
 
 
 def _contains(schema: JSON) -> Said:
     least = schema.get("minContains", 1)
     if schema["contains"] is True:
-        return Said(({"minItems": least},), "maxContains" not in schema)
+        return Said(({"minItems": least},), fully="maxContains" not in schema)
     return Said(fully=least == 0 and "maxContains" not in schema)
 
 
 def _pattern(schema: JSON) -> Said:
     known, exact = patterns(schema["pattern"])
-    return Said(tuple({"pattern": pattern} for pattern in known), exact)
+    beside = {"pattern": known[0]} if known else {}
+    return Said(tuple({"pattern": pattern} for pattern in known[1:]), exact, beside)
 
 
 def _format(schema: JSON) -> Said:
     name = schema["format"]
-    return Said(({"format": name},)) if knows_format(name) else UNSAID
+    return Said(beside={"format": name}) if knows_format(name) else UNSAID
 
 
 RULES: dict[str, Callable[[JSON], Said]] = {
@@ -106,8 +113,10 @@ RULES: dict[str, Callable[[JSON], Said]] = {
     "contains": _contains,
     "minContains": lambda schema: Said(),  # said by `contains`
     "maxContains": lambda schema: Said(),
-    "unevaluatedProperties": _unevaluated("unevaluatedProperties", "additionalProperties", _IN_PLACE),
-    "unevaluatedItems": _unevaluated("unevaluatedItems", "items", _IN_PLACE | {"contains"}),
+    "unevaluatedProperties": lambda schema: _unevaluated(
+        "unevaluatedProperties", schema, "additionalProperties", _IN_PLACE
+    ),
+    "unevaluatedItems": _unevaluated_items,
     "pattern": _pattern,
     "format": _format,
     "$dynamicRef": lambda schema: UNSAID,
