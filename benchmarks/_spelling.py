@@ -32,8 +32,9 @@ _Pending = tuple[Any, Any] | None  # a linked list: what comes next, and the res
 
 def can_write(value: Any, matcher: LLMatcher, byte: LLTokenizer, schema: Any) -> bool:
     """`matcher`: at the beginning; it is used up. `byte`: a tokenizer with one token for each byte."""
-    writer = _Writer(matcher, byte, _ranks(schema, {}))
-    return writer.finds_order(value) or writer.fits((value, None))
+    ranks = _ranks(schema, {})
+    as_given, as_declared = _Writer(matcher, byte, {}), _Writer(matcher, byte, ranks)
+    return as_given.finds_order(value) or as_declared.finds_order(value) or as_declared.fits((value, None))
 
 
 def _ranks(schema: Any, ranks: dict[str, int]) -> dict[str, int]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from vivace.chat.conversation import JSON
-from vivace.chat.schemas.words import DEFINITIONS, Path, draft
+from vivace.chat.schemas.words import DEFINITIONS, Path
 
-_ROOT = "vivace:root"
+_ROOT = "root of the fragment"
+_NEW_ROOT = f"#/$defs/{quote(_ROOT)}"
 _DEFINITION_REFERENCES = tuple(f"#/{word}/" for word in DEFINITIONS)
 
 
@@ -40,11 +42,22 @@ def origin(path: Path, at: Path) -> Path:
 
 
 def _within(root: JSON, at: Path) -> JSON:
-    """A reference to that place in all of `root`, which is a resource of its own: references in it count from there."""
-    name = "id" if draft(root) == 4 else "$id"
-    base = root[name] if isinstance(root.get(name), str) else _ROOT
+    """A reference to that place in all of `root`, which moves into a definition with its references."""
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in at)
-    return {"$defs": {_ROOT: {name: base, **root}}, "$ref": f"{base.rstrip('#')}#{pointer}"}
+    return {"$defs": {_ROOT: _moved(root)}, "$ref": _NEW_ROOT + pointer}
+
+
+def _moved(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {word: _led(value) if word == "$ref" else _moved(value) for word, value in node.items()}
+    return [_moved(each) for each in node] if isinstance(node, list) else node
+
+
+def _led(reference: Any) -> Any:
+    """JSON pointers from the top get a longer way; names are found anywhere."""
+    if isinstance(reference, str) and (reference == "#" or reference.startswith("#/")):
+        return _NEW_ROOT + reference[1:]
+    return _moved(reference)
 
 
 def _references(node: Any) -> Iterator[str]:

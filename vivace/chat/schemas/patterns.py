@@ -39,6 +39,12 @@ def _split(pattern: str) -> tuple[list[str], bool]:
     return [*parts, f"^{rest}"], exact
 
 
+def most_repetitions(pattern: str) -> int:
+    """How often the pattern counts a group, at most; 0 where it counts none."""
+    return max((int(most or least) for least, most in _COUNTED.findall(pattern)), default=0)
+
+
+_COUNTED = re.compile(r"\)\{(\d+),?(\d*)\}")
 _STEP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[()|]|.", re.DOTALL)  # an escape, a class, or one character
 
 

@@ -6,6 +6,7 @@ Every rewritten schema accepts at least what the original accepts: nothing that 
 from typing import Any
 
 from vivace.chat.conversation import JSON
+from vivace.chat.schemas.patterns import most_repetitions
 from vivace.chat.schemas.probe import disjoint
 from vivace.chat.schemas.rules import RULES
 from vivace.chat.schemas.words import ANNOTATIONS, DEFINITIONS, Path, draft, rebuilt
@@ -14,6 +15,8 @@ _SINCE = {"propertyNames": 6, "contains": 6, "if": 7, "then": 7, "else": 7} | di
     ("dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"), 2019
 )
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
+_MOST_OPTIONAL = 400  # properties of one object; four places in a grammar each, of which llguidance follows 2,000
+_LARGEST_AUTOMATON = 500  # repetitions of a group times characters; 9 x 100 fails within words of four letters
 # llguidance forgets what these leave over where `allOf`, `anyOf`, `$ref` and such stand between them.
 _LEFT_OVER = frozenset({"patternProperties", "additionalProperties", "prefixItems", "items", "additionalItems"})
 _INDEPENDENT = frozenset({"type", "anyOf"})
@@ -42,6 +45,8 @@ class Rewriter:
             if word in RULES:
                 self._say(word, schema, result, path)
         self._count_properties(result, path)
+        self._bound_properties(result, path)
+        self._bound_length(result, path)
         if "oneOf" in result and not disjoint([self._without_references(option) for option in result["oneOf"]]):
             self.losses.append((path, "`oneOf` is held as `anyOf`"))
         return {word: result[word] for word in sorted(result, key=_LEFT_OVER.__contains__)}
@@ -78,6 +83,24 @@ class Rewriter:
             if result.pop(word, None) is not None:
                 self.losses.append((path, f"`{word}` is not enforced"))
 
+    def _bound_properties(self, result: JSON, path: Path) -> None:
+        """Any of the optional properties may come next: too many are more than llguidance's parser follows."""
+        optional = _optional(result)
+        if len(optional) > _MOST_OPTIONAL:
+            for name in optional[_MOST_OPTIONAL:]:
+                del result["properties"][name]
+            result.pop("additionalProperties", None)
+            self.losses.append((path, f"`properties` is not enforced from {optional[_MOST_OPTIONAL]!r} on"))
+
+    def _bound_length(self, result: JSON, path: Path) -> None:
+        """Beside groups that repeat, bounds on the length need automata that outgrow llguidance's limits, and only as
+        the model writes: the answer would fail in the middle."""
+        repetitions = most_repetitions(result.get("pattern", ""))
+        for word in ("minLength", "maxLength"):
+            if repetitions * result.get(word, 0) > _LARGEST_AUTOMATON:
+                del result[word]
+                self.losses.append((path, f"`{word}` is not enforced"))
+
     def _without_references(self, schema: Any) -> Any:
         """The schema, or what it refers to, with anything in place of further references."""
         if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
@@ -93,9 +116,9 @@ def _conjoin(result: JSON, part: Any) -> None:
         result["allOf"] = [*result.get("allOf", ()), part]
 
 
-def _optional(schema: JSON) -> bool:
-    required = schema.get("required", ())
-    return any(name not in required and each is not False for name, each in schema.get("properties", {}).items())
+def _optional(schema: JSON) -> list[str]:
+    required = set(schema.get("required", ()))
+    return [name for name, each in schema.get("properties", {}).items() if name not in required and each is not False]
 
 
 def _resolved(document: Any, reference: str) -> Any:
