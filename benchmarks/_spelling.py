@@ -5,13 +5,15 @@ integers. An instance therefore passes if any spelling of it does: keys in any o
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer
 
-RESTARTS = 100  # with another order of keys
+RESTARTS = 200  # with another order of keys
+PIECES = 50_000  # of text tried in all of them
 ATTEMPTS = 500  # pieces of text that are then tried in any order
 
 
@@ -56,7 +58,8 @@ class _Writer:
     def __init__(self, matcher: LLMatcher, byte: LLTokenizer, ranks: dict[str, int]) -> None:
         self._matcher, self._byte, self._ranks = matcher, byte, ranks
         self._orders: dict[int, list[str]] = {}  # by the object's identity
-        self._attempts = ATTEMPTS
+        self._turns: Counter[tuple[int, str]] = Counter()
+        self._pieces, self._attempts = 0, ATTEMPTS
 
     def finds_order(self, value: Any) -> bool:
         """Writes without looking back. Keys that come too late somewhere come first there in the next round."""
@@ -65,17 +68,21 @@ class _Writer:
             if stuck is None and self._matcher.is_accepting():
                 return True
             self._matcher.reset()
-            if not (isinstance(stuck, _Members) and self._hurries(stuck)):
-                return False
+            if self._pieces > PIECES or not (isinstance(stuck, _Members) and self._hurries(stuck)):
+                break
         return False
 
     def _hurries(self, stuck: _Members) -> bool:
-        """Puts what is left of the object first; False if it was already."""
-        written = [name for name in self._order(stuck.whole) if name not in stuck.left]
-        order = [*stuck.left, *written]
-        fresh = order != self._orders.get(id(stuck.whole))
-        self._orders[id(stuck.whole)] = order
-        return bool(stuck.left) and fresh
+        """Puts what is left of the object first, and what is left again ever a place earlier; False at the end."""
+        if not stuck.left:
+            return False
+        name, order = next(iter(stuck.left)), self._order(stuck.whole)
+        turn = self._turns[id(stuck.whole), name]
+        self._turns[id(stuck.whole), name] += 1
+        others = [each for each in order if each != name]
+        place = 0 if turn == 0 else len(others) - turn
+        self._orders[id(stuck.whole)] = [*others[:place], name, *others[place:]]
+        return place >= 0
 
     def _writes(self, pending: _Pending) -> Any:
         """What could not be written, or None."""
@@ -103,6 +110,7 @@ class _Writer:
 
     def _write(self, text: str) -> bool:
         """All of it, or nothing."""
+        self._pieces += 1
         ids = self._byte.tokenize_bytes(text.encode("utf-8", "surrogatepass"))
         taken: int = self._matcher.try_consume_tokens(ids)
         if taken < len(ids):

@@ -82,7 +82,7 @@ class Tally:
             "refused, %": _share(self.refused, self.invalid),
             "refused where nothing is relaxed, %": _share(self.unrelaxed_refused, self.unrelaxed_invalid),
             "checked and written p50, ms": _quantile(self.written_ms, 50),
-            "p95": _quantile(self.written_ms, 95),
+            "checked and written p95, ms": _quantile(self.written_ms, 95),
             "compiled and masked p50, ms": _quantile(self.compiled_ms, 50),
             "compiled and masked p95, ms": _quantile(self.compiled_ms, 95),
         }
@@ -92,7 +92,7 @@ def cases(folder: Path) -> Iterator[Case]:
     if (folder / "tests" / "draft2020-12").is_dir():
         yield from _suite(folder / "tests")
     else:
-        yield from _mask_bench(next(iter(sorted(folder.glob("**/maskbench/data"))), folder))
+        yield from _mask_bench(folder / "maskbench" / "data")
 
 
 def _suite(folder: Path) -> Iterator[Case]:
@@ -134,9 +134,10 @@ def measure(case: Case, tally: Tally, compiler: GrammarCompiler, byte: LLTokeniz
     if matcher.is_error():
         raise RuntimeError(f"{case.name}: {matcher.get_error()}")
     for instance, valid in case.instances:
-        _judge(can_write(instance, matcher.deep_copy(), byte, case.schema), valid, bool(held.losses), tally)
+        passes = can_write(instance, matcher.deep_copy(), byte, case.schema)
+        _judge(passes, valid, bool(held.losses), tally)
         if show:
-            _show(case, instance, valid, can_write(instance, matcher.deep_copy(), byte, case.schema), held.losses)
+            _show(case, instance, valid, passes, held.losses)
 
 
 def _judge(passes: bool, valid: bool, relaxed: bool, tally: Tally) -> None:
@@ -186,8 +187,10 @@ def run(options: argparse.Namespace) -> None:
     for case in chosen:
         measure(case, tallies[case.group], compiler, byte, options.show)
     rows = [tally.row(group) for group, tally in sorted(tallies.items(), reverse=True)]
-    if not options.show:
-        report("json_schemas", rows, command=f"python -m benchmarks.json_schemas {' '.join(sys.argv[1:])}")
+    names = " ".join(f"--collection {folder.name}" for folder in options.collection)
+    sample = f" --sample {options.sample}" if options.sample else ""
+    if not options.only:
+        report("json_schemas", rows, command=f"python -m benchmarks.json_schemas {names}{sample}")
 
 
 def main() -> None:
@@ -195,7 +198,7 @@ def main() -> None:
     parser.add_argument("--collection", type=Path, action="append", required=True)
     parser.add_argument("--sample", type=int, help="so many schemas, drawn at random")
     parser.add_argument("--only", default="", help="schemas whose name has this in it")
-    parser.add_argument("--show", action="store_true", help="print what is judged wrongly, and write no results")
+    parser.add_argument("--show", action="store_true", help="print what is judged wrongly as well")
     options = parser.parse_args()
     sys.setrecursionlimit(100_000)
     threading.stack_size(512 * 2**20)

@@ -63,12 +63,12 @@ def _formats() -> Any:
 
 def _is_pattern(value: Any) -> bool:
     """Patterns are ECMA-262: Python lacks some of it (`\\p{L}`, `(?<name>`), llguidance some other (lookarounds)."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or knows_pattern(value):
         return True
     try:
         re.compile(value)
     except (re.error, OverflowError):
-        return knows_pattern(value)
+        return False
     return True
 
 
