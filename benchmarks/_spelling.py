@@ -5,15 +5,14 @@ integers. An instance therefore passes if any spelling of it does: keys in any o
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from llguidance import LLMatcher, LLTokenizer
 
-RESTARTS = 200  # with another order of keys
-PIECES = 50_000  # of text tried in all of them
+RESTARTS = 100  # with another order of keys
+PIECES = 20_000  # of text tried in all of them
 ATTEMPTS = 500  # pieces of text that are then tried in any order
 
 
@@ -58,7 +57,6 @@ class _Writer:
     def __init__(self, matcher: LLMatcher, byte: LLTokenizer, ranks: dict[str, int]) -> None:
         self._matcher, self._byte, self._ranks = matcher, byte, ranks
         self._orders: dict[int, list[str]] = {}  # by the object's identity
-        self._turns: Counter[tuple[int, str]] = Counter()
         self._pieces, self._attempts = 0, ATTEMPTS
 
     def finds_order(self, value: Any) -> bool:
@@ -73,16 +71,11 @@ class _Writer:
         return False
 
     def _hurries(self, stuck: _Members) -> bool:
-        """Puts what is left of the object first, and what is left again ever a place earlier; False at the end."""
-        if not stuck.left:
-            return False
-        name, order = next(iter(stuck.left)), self._order(stuck.whole)
-        turn = self._turns[id(stuck.whole), name]
-        self._turns[id(stuck.whole), name] += 1
-        others = [each for each in order if each != name]
-        place = 0 if turn == 0 else len(others) - turn
-        self._orders[id(stuck.whole)] = [*others[:place], name, *others[place:]]
-        return place >= 0
+        """Puts what is left of the object first; False if it was already."""
+        before = self._order(stuck.whole)
+        order = [*stuck.left, *(name for name in before if name not in stuck.left)]
+        self._orders[id(stuck.whole)] = order
+        return bool(stuck.left) and order != before
 
     def _writes(self, pending: _Pending) -> Any:
         """What could not be written, or None."""
