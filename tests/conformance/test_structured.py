@@ -95,6 +95,23 @@ def test_no_text_leaves_the_schema(client: OpenAI, schema: JSON) -> None:
         assert assembled(stream(client, STORY, **fields)) == whole
 
 
+UNIQUE = closed({"n": {"type": "array", "items": {"type": "integer"}, "maxItems": 2, "uniqueItems": True}})
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_is_not_enforced_is_said_in_a_header(client: OpenAI, streaming: bool) -> None:
+    fields = arguments(STORY, response_format=schema_format(UNIQUE), stream=streaming)
+    with client.chat.completions.with_streaming_response.create(**fields) as reply:
+        header = reply.headers["x-vivace-relaxed"]
+        reply.read()
+    assert header == "response_format.json_schema.schema.properties.n: `uniqueItems` is not enforced"
+
+
+def test_the_rest_of_a_relaxed_schema_is_enforced(client: OpenAI) -> None:
+    answer = said(ask(client, STORY, response_format=schema_format(UNIQUE), max_tokens=600))
+    assert len(json.loads(answer.content)["n"]) <= 2
+
+
 def test_reasoning_is_free_and_what_follows_is_not(client: OpenAI) -> None:
     schema = closed({"n": {"type": "integer", "minimum": 10, "maximum": 12}})
     answer = said(ask(client, "What is 12 + 30?", response_format=schema_format(schema), thinking=True))

@@ -5,18 +5,16 @@ Schemas that are no JSON schema are refused. What llguidance cannot express of o
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from vivace import protocol
 from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
+from vivace.chat.schemas import fault, fragment, hold, origin, place
 from vivace.errors import invalid
-
-_JSON_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,14 @@ class GrammarBuilder:
         Raises:
             VivaceError: the dialect knows no calls, but one is to be forced.
         """
-        rules = _Rules(self._tokens)
+        rules = _Rules(self._tokens, list(_schemas(conversation)))
         answer = self._answer(conversation, rules)
         if answer is None:
-            return None, tuple(rules.notes)
+            return None, rules.relaxed
         closer_id = self._tokens.get(start.closer or self._reasoning.closer)
         if start.reasoning_open and closer_id is not None:
-            return protocol.Grammar(rules.source(f"{_BREAK} {self._resume(rules)} {answer}"), closer_id), tuple(
-                rules.notes
-            )
-        return protocol.Grammar(rules.source(self._after_reasoning(rules, start, answer))), tuple(rules.notes)
+            return protocol.Grammar(rules.source(f"{_BREAK} {self._resume(rules)} {answer}"), closer_id), rules.relaxed
+        return protocol.Grammar(rules.source(self._after_reasoning(rules, start, answer))), rules.relaxed
 
     def _after_reasoning(self, rules: "_Rules", start: Start, answer: str) -> str:
         """`answer`, behind the reasoning block that is open, or that the model may open."""
@@ -79,7 +75,8 @@ class GrammarBuilder:
             return self._calls(tools, rules, many)
         offered = tools if choice.mode == "auto" else ()
         if conversation.response_format.mode == "json":
-            body = self._plain(rules, rules.json(_object_schema(conversation), None))
+            schema = _object_schema(conversation)
+            body = self._plain(rules, rules.json(schema, schema))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
         if offered and (not many or any(tool.strict for tool in offered)):
             return self._tools.mixed_rule(rules, offered, many, self._reasoning.answer_open)
@@ -101,8 +98,9 @@ def _object_schema(conversation: Conversation) -> JSON:
 class _Rules:
     """See `RuleWriter`."""
 
-    def __init__(self, tokens: Mapping[str, int]) -> None:
+    def __init__(self, tokens: Mapping[str, int], schemas: Sequence[tuple[str, JSON]]) -> None:
         self._tokens = tokens
+        self._schemas = schemas
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
         self._names: dict[str, str] = {}  # by what stands behind the name: tools have much in common
         self._shared: dict[str, str] = {}
@@ -132,15 +130,22 @@ class _Rules:
         # `before` may come again and again until the token, which ends the text
         return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
 
-    def json(self, schema: Any, root: Any) -> str:
-        shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}
-        body = {**shared, **schema} if isinstance(schema, dict) else {}
-        source, notes = _expressible(body)
-        self.notes += notes
-        return self.rule("value", f"%json {source}")
+    def json(self, schema: Any, root: Any, inner: Any = None) -> str:
+        held = hold(fragment(schema, root))
+        about = root if inner is None else inner
+        where, at = next((where for where, each in self._schemas if each is about), "schema"), place(schema, root)
+        self.notes += [
+            f"{'.'.join(map(str, (where, *origin(path if inner is None else path[2:], at))))}: {text}"
+            for path, text in held.losses
+        ]
+        return self.rule("value", f"%json {held.source}")
 
     def relax(self, note: str) -> None:
         self.notes.append(note)
+
+    @property
+    def relaxed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.notes))
 
     def source(self, start: str) -> str:
         lines = [f"{name}{definition}" for definition, name in self._names.items()]
@@ -158,46 +163,6 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _expressible(schema: JSON) -> tuple[str, list[str]]:
-    """The schema as llguidance can hold it, and what had to go for that."""
-    notes: list[str] = []
-    for relaxed in (dict, _with_held_properties, _only_type):
-        source = _styled(relaxed(schema))
-        failed, messages = _validated(source)
-        if not failed:
-            return source, notes + [f"not enforced: {message}" for message in messages]
-        notes = notes or [f"only the type is enforced, since the schema cannot be held: {messages[0].splitlines()[0]}"]
-    return _styled({}), notes
-
-
-def _styled(schema: JSON) -> str:
-    return json.dumps({**schema, "x-guidance": _JSON_STYLE})
-
-
-def _with_held_properties(schema: JSON) -> JSON:
-    """With the type alone of properties that cannot be held."""
-    properties = schema.get("properties")
-    if not isinstance(properties, dict):
-        return schema
-    alone = {k: schema | {"properties": {k: v}, "required": []} for k, v in properties.items()}
-    refused = {k for k in properties if _validated(_styled(alone[k]))[0]}
-    return schema | {"properties": {k: _only_type(v) if k in refused else v for k, v in properties.items()}}
-
-
-def _only_type(schema: Any) -> JSON:
-    is_typed = isinstance(schema, dict) and isinstance(schema.get("type"), str)
-    return {"type": schema["type"]} if is_typed else {}
-
-
-@lru_cache(1024)
-def _validated(source: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether llguidance refuses the schema, and its error or warnings. Agents send the same tools every turn."""
-    from llguidance import LLMatcher
-
-    failed, messages = LLMatcher.validate_grammar_with_warnings(f"start: %json {source}")
-    return failed, tuple(messages)
-
-
 def check_schemas(conversation: Conversation) -> None:
     """
     Raises:
@@ -209,36 +174,21 @@ def check_schemas(conversation: Conversation) -> None:
         raise invalid(f"tool_choice names {choice.name!r}, which is not among the tools.", "tool_choice")
     if choice.mode == "required" and not names:
         raise invalid("tool_choice is required, but there are no tools.", "tool_choice")
-    for i, tool in enumerate(conversation.tools):
-        _check(tool.parameters, f"tools.{i}.function.parameters")
+    for where, schema in _schemas(conversation):
+        _check(schema, where)
+
+
+def _schemas(conversation: Conversation) -> Iterator[tuple[str, JSON]]:
+    """All schemas of a request, and where they stand in it."""
+    for index, tool in enumerate(conversation.tools):
+        yield f"tools.{index}.function.parameters", tool.parameters
     if conversation.response_format.schema is not None:
-        _check(conversation.response_format.schema, "response_format.json_schema.schema")
+        yield "response_format.json_schema.schema", conversation.response_format.schema
 
 
 def _check(schema: JSON, where: str) -> None:
-    try:
-        fault = _fault(json.dumps(schema))
-    except RecursionError:
-        fault = ("it is nested too deeply", ())
-    except (TypeError, ValueError) as error:  # jsonschema trips over keywords of a wrong type before it judges them
-        fault = (str(error), ())
-    if fault is not None:
-        message, path = fault
+    found = fault(schema)
+    if found is not None:
+        message, path = found
         param = ".".join([where, *path])
         raise invalid(f"{param}: invalid JSON schema: {message}.", param, "invalid_json_schema")
-
-
-@lru_cache(1024)
-def _fault(source: str) -> tuple[str, tuple[str, ...]] | None:
-    """What is wrong with a schema by the draft that it declares, and the path to it."""
-    from jsonschema import Draft202012Validator, SchemaError
-    from jsonschema.validators import validator_for
-
-    schema = json.loads(source)
-    if not isinstance(schema.get("$schema", ""), str):
-        return "the draft must be named by a string", ("$schema",)
-    try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
-    except SchemaError as error:
-        return error.message, tuple(map(str, error.absolute_path))
-    return None

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ log = logging.getLogger("vivace.server")
 
 _SANE_ID = re.compile(r"[\w.:\-]{1,128}", re.ASCII)
 LONGEST_REASON = 300  # characters of an error in the log
+LONGEST_RELAXED = 512  # characters of the `x-vivace-relaxed` header
 QUIET_PATHS = frozenset({"/health", "/ready"})  # polled every second by some; logged at debug
 
 
@@ -33,8 +35,15 @@ def note_error(scope: Scope, message: str) -> None:
     scope["state"]["error"] = message
 
 
+def note_relaxed(scope: Scope, notes: Sequence[str]) -> None:
+    """For the `x-vivace-relaxed` header of the reply and for the log: which wishes of the request are not held."""
+    if notes:
+        scope["state"]["relaxed"] = _joined([_one_line(note) for note in notes], LONGEST_RELAXED)
+        log.warning("%s: relaxed: %s", request_id(scope), scope["state"]["relaxed"])
+
+
 class Access:
-    """Middleware. `scope["state"]` gets `request_id`; whoever answers may note tokens or an error there."""
+    """Middleware. `scope["state"]` gets `request_id`; whoever answers may note tokens, an error, or what is relaxed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -71,7 +80,10 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["x-request-id"] = self.id
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self.id
+            if "relaxed" in self.scope["state"]:
+                headers["x-vivace-relaxed"] = self.scope["state"]["relaxed"]
         await self._send(message)
 
     def _log_line(self, seconds: float) -> None:
@@ -83,6 +95,16 @@ class _Exchange:
         status = self.status or "-"
         path = _one_line(scope["path"])
         log.log(level, "%s %s %s %.0f ms%s%s%s", scope["method"], path, status, seconds * 1e3, tokens, left, error)
+
+
+def _joined(notes: list[str], longest: int) -> str:
+    """As many of the notes as there is room for, and how many more there are; the first one is cut if it must be."""
+    text = notes[0][: longest - 16]
+    for count, note in enumerate(notes[1:], start=1):
+        if len(text) + len(note) > longest - 16:
+            return f"{text}; {len(notes) - count} more"
+        text = f"{text}; {note}"
+    return text
 
 
 def _one_line(text: str) -> str:

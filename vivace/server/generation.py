@@ -44,8 +44,6 @@ class Generation:
         """
         resident = await self._fleet.resident(model or DEFAULT)
         prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
-        for note in prepared.relaxed:
-            log.warning("relaxed: %s", note)
         room = resident.context - len(prepared.token_ids)
         if room <= 0:
             raise _too_long(len(prepared.token_ids), resident.context)
@@ -66,7 +64,8 @@ def _too_long(prompt_tokens: int, context: int) -> VivaceError:
 class Answer:
     """`options.n` choices for one prompt, generated side by side. `one_call`: the first tool call ends a choice.
 
-    `repairs` counts mended calls by reason.
+    `repairs` counts mended calls by reason. `relaxed`: which wishes of the request are not held; the wire notes them
+    for the reply.
     """
 
     def __init__(
@@ -80,6 +79,7 @@ class Answer:
         one_call: bool,
     ) -> None:
         self.model = resident.id
+        self.relaxed = prepared.relaxed
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
             _Choice(resident.engine, request, resident.chat.stream(prepared), repairs, one_call=one_call)

@@ -225,6 +225,15 @@ def test_what_cannot_be_held_is_reported_and_the_name_is_kept(vocabulary, family
     assert not allowed(vocabulary, family, double_quoted(family, [("g", {"a": "b"})]), tools)
 
 
+@every_family
+def test_what_is_lost_is_named_by_its_place_in_the_request(vocabulary, family):
+    loss = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    _, notes = written(vocabulary, family, (PING, tool("f", "a", a=loss)))
+    assert len(notes) == 1
+    assert "uniqueItems" in notes[0]
+    assert notes[0].startswith(("tools.1.function.parameters.properties.a: ", "f.a: "))
+
+
 @pytest.mark.parametrize("family", ["lfm2", "llama4"])
 def test_quotes_do_not_change_what_a_string_may_be(vocabulary, family):
     code = tool("f", "a", a={"type": "string", "pattern": "^[0-9]+$"}, b={"type": "string", "maxLength": 2})

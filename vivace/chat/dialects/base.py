@@ -160,8 +160,9 @@ class RuleWriter(Protocol):
     def free(self, end: str) -> str:
         """The expression for any text up to and with `end`."""
 
-    def json(self, schema: object, root: object) -> str:
-        """The expression for JSON of this schema, with `$defs` taken from `root`."""
+    def json(self, schema: object, root: object, inner: object = None) -> str:
+        """The expression for JSON of this schema, with what it refers to taken from `root`. `inner`: the schema of the
+        request that became a property of `schema`, which reports of what is not held speak of."""
 
     def relax(self, note: str) -> None:
         """Reports a part of the schema that the grammar does not hold."""

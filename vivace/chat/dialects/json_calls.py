@@ -111,7 +111,7 @@ class JsonCalls:
         schema = tool.parameters if exact else {"type": "object"}
         if self.late:
             whole = self._schema(tool, schema)
-            return writer.json(whole, whole)
+            return writer.json(whole, whole, inner=tool.parameters)
         parts = [writer.text("".join(self.before))] if self.before and not self.listed else []
         parts += self._head_rules(writer, json.dumps(tool.name, ensure_ascii=False))
         return " ".join([*parts, writer.json(schema, tool.parameters), writer.text("}")])

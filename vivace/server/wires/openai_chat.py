@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from vivace.chat import events
 from vivace.errors import VivaceError
-from vivace.server.access import note_error, note_tokens
+from vivace.server.access import note_error, note_relaxed, note_tokens
 from vivace.server.body import read_json
 from vivace.server.fold import Folded, total_usage
 from vivace.server.generation import Answer, Generation
@@ -38,6 +38,7 @@ def router(generation: Generation, limits: Limits) -> APIRouter:
     async def create(request: Request) -> Response:
         call = decode(await read_json(request, limits))
         answer = await unless_disconnected(request.receive, _begin(generation, call))
+        note_relaxed(request.scope, answer.relaxed)
         head = Head(f"chatcmpl-{secrets.token_hex(12)}", answer.model, call.legacy)
         if not call.stream:
             body = await unless_disconnected(request.receive, _whole(request, call, answer, head))
