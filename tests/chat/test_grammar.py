@@ -191,7 +191,7 @@ def test_a_schema_without_bottom_is_refused_not_a_crash(mini):
 
 
 def test_what_ends_in_a_token_may_hold_the_text_before_it(mini, ll):
-    rules = _Rules({"</tool_call>": mini.tokenizer.token_to_id("</tool_call>")})
+    rules = _Rules({"</tool_call>": mini.tokenizer.token_to_id("</tool_call>")}, ())
     matcher = LLMatcher(ll, rules.source(rules.free("/\n</tool_call>")))
     ids = mini.tokenizer.encode("a/\nb/\n\n/\n</tool_call>", add_special_tokens=False).ids
     assert all(matcher.consume_token(i) for i in ids)

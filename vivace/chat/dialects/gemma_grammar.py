@@ -37,7 +37,7 @@ class GemmaRules:
             return self._any()
         if isinstance(schema.get("$ref"), str):
             return self._reference(where, schema["$ref"])
-        self._report(where, schema)
+        report_unheld(self._writer, where, schema)
         if value_options(schema):
             return f"({' | '.join(map(self._constant, value_options(schema)))})"
         for word in ("anyOf", "oneOf"):
@@ -97,11 +97,6 @@ class GemmaRules:
     def _constant(self, value: Any) -> str:
         return self._text(_literal(value, self._quote))
 
-    def _report(self, where: str, schema: JSON) -> None:
-        typed = schema.keys() & {"type", "properties"}
-        for word in sorted(schema.keys() & (_UNHELD | {"anyOf", "oneOf"} if typed else _UNHELD)):
-            self._writer.relax(f"{where}: {word} is not enforced")
-
     def _text(self, text: str) -> str:
         return self._writer.text(text)
 
@@ -121,6 +116,13 @@ class GemmaRules:
     @property
     def _string(self) -> str:
         return f"{self._text(self._quote)} {self._writer.free(self._quote)}"
+
+
+def report_unheld(writer: RuleWriter, where: str, schema: JSON) -> None:
+    """Names what these rules, and those of nested tags, do not hold."""
+    typed = schema.keys() & {"type", "properties"}
+    for word in sorted(schema.keys() & (_UNHELD | {"anyOf", "oneOf"} if typed else _UNHELD)):
+        writer.relax(f"{where}: {word} is not enforced")
 
 
 def _many(begin: str, item: str, end: str, least: int = 0, most: int | None = None) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.gemma_grammar import report_unheld
 from vivace.chat.dialects.tagged_grammar import string_rule, value_options
 from vivace.chat.dialects.values import resolve, types_of
 
@@ -51,9 +52,11 @@ class _Rules:
 
     def _value(self, where: str, schema: Any, opener: str, closer: str) -> str:
         """A text, up to where it is closed, or what is nested between the tags."""
+        schema = schema if isinstance(schema, dict) else {}
         types = types_of(schema, self._tool.parameters)
         if value_options(schema) or ("string" in types and not types & _CONTAINERS):
             return string_rule(self._writer, where, schema, opener, closer)
+        report_unheld(self._writer, where, schema)
         nested = self._nested(where, schema, types)
         if nested is None:
             if "string" not in types:
