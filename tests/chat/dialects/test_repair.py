@@ -20,7 +20,8 @@ from vivace.chat.dialects.coercion import COERCED
 from vivace.chat.dialects.parse import fold
 from vivace.chat.events import TextDelta
 
-CORPUS = corpus()
+MANY = ("two at once", "another family's form")  # most of the corpus: a sample here, all of it in benchmarks/repair.py
+CORPUS = [case for at, case in enumerate(corpus()) if case.corruption not in MANY or at % 7 == 0]
 PARIS: Call = ("get_weather", {"city": "Paris"})
 ROME: Call = ("get_weather", {"city": "Rome", "days": 3})
 BARE = '{"name": "get_weather", "arguments": {"city": "Paris"}}'
