@@ -11,11 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from vivace import protocol
+from vivace.chat.closing import closed
 from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 from vivace.errors import invalid
 
-_JSON_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
+_ANSWER_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
+# As serialisers write: models see nothing else in calls, and small ones lose their way behind newlines and indentation.
+_CALL_STYLE = {"lenient": True, "whitespace_pattern": "[ ]?"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class _Rules:
     def json(self, schema: Any, root: Any) -> str:
         shared = {k: root[k] for k in ("$defs", "definitions") if isinstance(root, dict) and k in root}
         body = {**shared, **schema} if isinstance(schema, dict) else {}
-        source, notes = _expressible(body)
+        source, notes = _expressible(body, _ANSWER_STYLE) if root is None else _expressible(closed(body), _CALL_STYLE)
         self.notes += notes
         return self.rule("value", f"%json {source}")
 
@@ -140,16 +143,16 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _expressible(schema: JSON) -> tuple[str, list[str]]:
+def _expressible(schema: JSON, style: JSON) -> tuple[str, list[str]]:
     """The schema as llguidance can hold it, and what had to go for that."""
     notes: list[str] = []
     for candidate in (schema, {"type": schema["type"]} if isinstance(schema.get("type"), str) else {}, {}):
-        source = json.dumps({**candidate, "x-guidance": _JSON_STYLE})
+        source = json.dumps({**candidate, "x-guidance": style})
         failed, messages = _validated(source)
         if not failed:
             return source, notes + [f"not enforced: {message}" for message in messages]
         notes = [f"only the type is enforced, since the schema cannot be held: {messages[0].splitlines()[0]}"]
-    return json.dumps({"x-guidance": _JSON_STYLE}), notes
+    return json.dumps({"x-guidance": style}), notes
 
 
 @lru_cache(1024)

@@ -132,7 +132,10 @@ class RuleWriter(Protocol):
         """The expression for exactly this text, with markers as tokens where the vocabulary has them."""
 
     def json(self, schema: object, root: object) -> str:
-        """The expression for JSON of this schema, with `$defs` taken from `root`."""
+        """The expression for JSON of this schema, with `$defs` taken from `root`, the schema of the tool's arguments.
+
+        Objects have the declared properties only, and nothing but single spaces stands between values.
+        """
 
     def relax(self, note: str) -> None:
         """Reports a part of the schema that the grammar does not hold."""
