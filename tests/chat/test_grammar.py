@@ -72,6 +72,23 @@ def test_typed_parameters_follow_references(mini, ll):
     assert not accepted(mini, ll, grammar, call("nested", o='{"name": "A"}'))
 
 
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [
+        ('{"name": "A", "age": 3}', True),
+        ('{"name":"A","age":3}', True),
+        ('{"name": "A", "age": 3, "more": 1}', False),
+        ('{"name": "A",\n "age": 3}', False),
+        ('{"name": "A"' + "  " + ', "age": 3}', False),
+    ],
+)
+def test_objects_in_calls_are_as_declared_and_written_in_one_line(mini, ll, value, valid):
+    """A model that was led astray by a mask invents properties, or white space, without end."""
+    person = {k: v for k, v in PERSON.items() if k != "additionalProperties"}
+    grammar = prepared(mini, tool("f", "o", o=person), choice=REQUIRED).grammar
+    assert accepted(mini, ll, grammar, call("f", o=value)) is valid
+
+
 def test_without_a_reason_there_is_no_grammar(mini):
     assert prepared(mini).grammar is None
     assert prepared(mini, WEATHER).grammar is None

@@ -13,7 +13,7 @@ from vivace import protocol
 from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
-from vivace.chat.schemas import fault, fragment, hold, origin, place
+from vivace.chat.schemas import SINGLE_SPACES, Held, closed, fault, fragment, hold, origin, place
 from vivace.errors import invalid
 
 
@@ -76,7 +76,7 @@ class GrammarBuilder:
         offered = tools if choice.mode == "auto" else ()
         if conversation.response_format.mode == "json":
             schema = _object_schema(conversation)
-            body = self._plain(rules, rules.json(schema, schema))
+            body = self._plain(rules, rules.answer(schema))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
         if offered and (not many or any(tool.strict for tool in offered)):
             return self._tools.mixed_rule(rules, offered, many, self._reasoning.answer_open)
@@ -130,8 +130,14 @@ class _Rules:
         # `before` may come again and again until the token, which ends the text
         return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
 
+    def answer(self, schema: Any) -> str:
+        """The expression for JSON of this schema, with white space between values as models like it."""
+        return self._value(hold(fragment(schema, schema)), schema, schema, None)
+
     def json(self, schema: Any, root: Any, inner: Any = None) -> str:
-        held = hold(fragment(schema, root))
+        return self._value(hold(closed(fragment(schema, root)), SINGLE_SPACES), schema, root, inner)
+
+    def _value(self, held: Held, schema: Any, root: Any, inner: Any) -> str:
         about = root if inner is None else inner
         where, at = next((where for where, each in self._schemas if each is about), "schema"), place(schema, root)
         self.notes += [

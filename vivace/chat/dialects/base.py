@@ -162,7 +162,10 @@ class RuleWriter(Protocol):
 
     def json(self, schema: object, root: object, inner: object = None) -> str:
         """The expression for JSON of this schema, with what it refers to taken from `root`. `inner`: the schema of the
-        request that became a property of `schema`, which reports of what is not held speak of."""
+        request that became a property of `schema`, which reports of what is not held speak of.
+
+        Objects have the declared properties only, and nothing but single spaces stands between values.
+        """
 
     def relax(self, note: str) -> None:
         """Reports a part of the schema that the grammar does not hold."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from vivace.chat.schemas.probe import document, refuses, verdict
+from vivace.chat.schemas.probe import ANY_SPACE, document, refuses, verdict
 from vivace.chat.schemas.rewrite import Losses, Rewriter
 from vivace.chat.schemas.words import DEFINITIONS, LISTS, Path, has_subschemas, rebuilt, subschemas
 
@@ -26,19 +26,19 @@ class Held(NamedTuple):
     losses: tuple[tuple[Path, str], ...]
 
 
-def hold(schema: Any) -> Held:
-    """The schema, relaxed where llguidance cannot express it. It must be a valid one."""
+def hold(schema: Any, space: str = ANY_SPACE) -> Held:
+    """The schema, relaxed where llguidance cannot express it. It must be a valid one. `space`: see `document`."""
     source = json.dumps(schema)
-    return _cached(source) if len(source) <= _CACHED_CHARACTERS else _hold(source)
+    return _cached(source, space) if len(source) <= _CACHED_CHARACTERS else _hold(source, space)
 
 
 @lru_cache(1024)
-def _cached(source: str) -> Held:
+def _cached(source: str, space: str) -> Held:
     """Agents send the same tools every turn."""
-    return _hold(source)
+    return _hold(source, space)
 
 
-def _hold(text: str) -> Held:
+def _hold(text: str, space: str) -> Held:
     schema = json.loads(text)
     rewriter = Rewriter(schema)
     result, losses = rewriter.rewrite(schema), rewriter.losses
@@ -48,7 +48,7 @@ def _hold(text: str) -> Held:
     if failed and refuses(result):
         result = _largest(result, losses)
     losses += [((), f"not fully enforced: {message}") for message in messages if message.startswith(_IGNORED)]
-    return Held(document(result), tuple(dict.fromkeys(losses)))
+    return Held(document(result, space), tuple(dict.fromkeys(losses)))
 
 
 def _dropped(schema: Any, words: tuple[str, ...], losses: Losses, path: Path = ()) -> Any:

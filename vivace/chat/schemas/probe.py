@@ -4,13 +4,16 @@ import json
 from functools import lru_cache
 from typing import Any
 
-# Within these bounds models write JSON as they learnt it, and cannot fill an answer with blanks.
-_STYLE = {"lenient": True, "whitespace_pattern": r"[ \n\t]{0,40}"}
+# Between values. Within these bounds models write JSON as they learnt it, and cannot fill an answer with blanks.
+ANY_SPACE = r"[ \n\t]{0,40}"
+# As serialisers write: models see nothing else in calls, and small ones lose their way behind newlines and indentation.
+SINGLE_SPACES = "[ ]?"
 
 
-def document(schema: Any) -> str:
+def document(schema: Any, space: str = ANY_SPACE) -> str:
     """The text of a schema for llguidance's `%json`."""
-    return json.dumps({**(schema if isinstance(schema, dict) else _of_bool(schema)), "x-guidance": _STYLE})
+    style = {"lenient": True, "whitespace_pattern": space}
+    return json.dumps({**(schema if isinstance(schema, dict) else _of_bool(schema)), "x-guidance": style})
 
 
 def _of_bool(schema: Any) -> dict[str, Any]:
