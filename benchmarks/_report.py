@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+Rows = list[dict[str, Any]]
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("mlx", "mlx-lm", "scipy-openblas32", "numpy")
 
@@ -45,6 +47,12 @@ def last(name: str, folder: Path = RESULTS) -> dict[str, Any]:
     """
     results: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
     return results
+
+
+def print_last(name: str, folder: Path = RESULTS, arrange: Callable[[Rows], Rows] = list) -> None:
+    """What `--table` does: the last results as Markdown, their rows arranged for readers."""
+    results = last(name, folder)
+    print(markdown(arrange(results["rows"]), results))
 
 
 def markdown(rows: list[dict[str, Any]], results: dict[str, Any]) -> str:

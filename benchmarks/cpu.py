@@ -21,7 +21,7 @@ from benchmarks._beside import columns_of, median, rows_of, side_by_side
 from benchmarks._client import ask_all, request_body
 from benchmarks._models import EMBEDDED, name_and_bits, quantized_checkpoint, twins_of, vocabulary_size
 from benchmarks._prompts import Prompts
-from benchmarks._report import RESULTS, last, markdown, report
+from benchmarks._report import RESULTS, print_last, report
 from benchmarks._rivals import Rival, RivalError, llama_cpp, llama_server, mlx_lm, vivace
 from benchmarks._servers import serving
 from benchmarks._turns import Case, Figures, Rules, take_turns
@@ -176,8 +176,7 @@ def main() -> None:
         parser.set_defaults(**_QUICK, **_QUICK_RULES)
         options = parser.parse_args()
     if options.table:
-        results = last(_NAME, options.out)
-        print(markdown(side_by_side(results["rows"]), results))
+        print_last(_NAME, options.out, side_by_side)
         return
     facts = {} if options.no_llama else {"llama-cpp-python": _llama_version(options.llama_python)}
     rows = []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks._report import last, markdown, report
+from benchmarks._report import print_last, report
 from tests.chat.dialects.families import FAMILIES, parser, pieces, plain
 from vivace.chat.dialects.base import Piece
 from vivace.chat.dialects.parse import fold
@@ -31,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--table", action="store_true", help="print the last results as Markdown instead")
     chosen = options.parse_args(arguments)
     if chosen.table:
-        results = last("dialects")
-        print(markdown(results["rows"], results))
+        print_last("dialects")
         return
     rows = [row(family, chosen.repeat) for family in FAMILIES]
     report("dialects", rows, command="python -m benchmarks.dialects", facts={"piece": f"{_PIECE} characters"})

@@ -24,7 +24,7 @@ from benchmarks._client import Answer, ServerFailedError, ask_all, request_body
 from benchmarks._models import NAMES, checkpoint
 from benchmarks._muting_engine import MUTED_SEED
 from benchmarks._prompts import Prompts
-from benchmarks._report import RESULTS, last, markdown, report
+from benchmarks._report import RESULTS, print_last, report
 from benchmarks._servers import Running, serving
 
 _NAME = "overhead"
@@ -106,8 +106,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the last results as Markdown; measure nothing")
     options = parser.parse_args()
     if options.table:
-        results = last(_NAME, options.out)
-        print(markdown(results["rows"], results))
+        print_last(_NAME, options.out)
         return
     rows = [measure(model, options) for model in options.models]
     report(_NAME, rows, command=f"python -m benchmarks.overhead {' '.join(sys.argv[1:])}".strip(), folder=options.out)

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks._models import NAMES, checkpoint
 from benchmarks._prompts import Prompts
 from benchmarks._race import Case, Entrant, Rules, race
-from benchmarks._report import RESULTS, last, markdown, report
+from benchmarks._report import RESULTS, print_last, report
 from benchmarks._servers import RIVALS
 
 _NAME = "serving"
@@ -130,8 +130,7 @@ def main() -> None:
         parser.set_defaults(**_QUICK)
         options = parser.parse_args()
     if options.table:
-        results = last(_NAME, options.out)
-        print(markdown(side_by_side(results["rows"]), results))
+        print_last(_NAME, options.out, side_by_side)
         return
     rows = []
     for row in measure(options):

@@ -23,7 +23,7 @@ from jsonschema import Draft202012Validator
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from benchmarks._models import EMBEDDED, checkpoint
-from benchmarks._report import RESULTS, last, markdown, report
+from benchmarks._report import RESULTS, print_last, report
 from benchmarks._servers import serving
 from benchmarks._tool_requests import KINDS, MOST_TOOLS, ToolRequest, make_requests
 from training.evaluation.judge import judge
@@ -199,8 +199,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the last results as Markdown; measure nothing")
     options = parser.parse_args()
     if options.table:
-        results = last(_NAME, options.out)
-        print(markdown(results["rows"], results))
+        print_last(_NAME, options.out)
         return
     requests = make_requests(options.requests)
     with serving("vivace", checkpoint(EMBEDDED, Path())) as server:

@@ -12,6 +12,7 @@ import ast
 import copy
 import json
 import re
+from contextlib import suppress
 
 from vivace.chat.dialects.json_string import JsonString
 from vivace.chat.dialects.values import quote
@@ -332,8 +333,6 @@ def literal_json(word: str) -> str:
     if _NUMBER.fullmatch(word):
         return word
     if _PYTHON_NUMBER.fullmatch(word) and len(word) < 400:
-        try:
+        with suppress(ValueError, SyntaxError, TypeError):  # a leading zero, an overflow: no number after all
             return json.dumps(ast.literal_eval(word), allow_nan=False)
-        except (ValueError, SyntaxError, TypeError):
-            pass
     return f'"{quote(word)}"'

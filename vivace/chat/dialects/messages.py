@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vivace.chat.dialects.base import Piece, ToolParser
-from vivace.chat.dialects.lexer import Lexeme, Lexer
-from vivace.chat.events import Event, ReasoningDelta, TextDelta
+from vivace.chat.dialects.lexed_reasoning import LexedReasoning
+from vivace.chat.dialects.lexer import Lexeme
+from vivace.chat.events import ReasoningDelta, TextDelta
 
 _RECIPIENT = re.compile(r"to=(\S+?)(?=\s|<\||$)")
 _HEADER_LIMIT = 1024  # characters; a longer one is text
@@ -69,18 +70,16 @@ class MessageReasoning:
         return MessageParser(self, is_open, tokens)
 
 
-class MessageParser:
+class MessageParser(LexedReasoning):
     """See `ReasoningParser`."""
 
     def __init__(self, dialect: MessageReasoning, is_open: bool, tokens: frozenset[str]) -> None:
+        super().__init__(dialect.markers, tokens)
         self._dialect = dialect
-        self._lexer = Lexer(dialect.markers, tokens)
         self._state: State = "analysis" if is_open else "begin"
         self._header: list[Lexeme] = []
         self._unsaid = ""  # the header of what may be a call: text if it is none
         self._end: Lexeme | None = None  # a spelled end, which counts if a message or nothing follows
-        self._keep: Callable[[Piece], None] | None = None
-        self._events: list[Event] = []
 
     @property
     def reasoning(self) -> bool:
@@ -90,26 +89,10 @@ class MessageParser:
     def held(self) -> bool:
         return bool(self._lexer.partial or self._header or self._unsaid or self._end)
 
-    def keep(self, sink: Callable[[Piece], None]) -> None:
-        """Hands every piece of reasoning to `sink` as well."""
-        self._keep = sink
-
-    def feed(self, piece: Piece, tools: ToolParser) -> list[Event]:
-        for lexeme in self._lexer.feed(piece):
-            self._take(lexeme, tools)
-        return self._drain()
-
-    def finish(self, tools: ToolParser) -> list[Event]:
-        for lexeme in self._lexer.finish():
-            self._take(lexeme, tools)
+    def _end_output(self, tools: ToolParser) -> None:
         self._end = None
         self._release(tools)
         self._say_unsaid()
-        return self._drain()
-
-    def _drain(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
 
     def _take(self, lexeme: Lexeme, tools: ToolParser) -> None:
         match self._state:

@@ -10,12 +10,12 @@ only letters are known, at the start of a line outside code fences. It never cou
 the model repeats at the start of a block which the prompt opened is dropped.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from vivace.chat.dialects.base import UNDECIDED_LIMIT, Piece, ToolParser
-from vivace.chat.dialects.lexer import Lexeme, Lexer
-from vivace.chat.events import Event, ReasoningDelta
+from vivace.chat.dialects.lexed_reasoning import LexedReasoning
+from vivace.chat.dialects.lexer import Lexeme
+from vivace.chat.events import ReasoningDelta
 
 _SEPARATOR_NEWLINES = 2
 
@@ -70,12 +70,12 @@ class MarkedReasoning:
         return MarkedParser(self, is_open, tokens)
 
 
-class MarkedParser:
+class MarkedParser(LexedReasoning):
     """See `ReasoningParser`."""
 
     def __init__(self, dialect: MarkedReasoning, is_open: bool, tokens: frozenset[str]) -> None:
+        super().__init__(dialect.markers, tokens)
         self._openers, self._closers = dialect.openers, dialect.closers
-        self._lexer = Lexer(dialect.markers, tokens)
         self.reasoning = is_open
         self._label = dialect.label
         self._unread = ""  # of the label, still to come
@@ -90,34 +90,16 @@ class MarkedParser:
         self._space = ""
         self._strip = 1 if is_open else 0  # newlines still to be dropped as a marker's own
         self._newline_held = False
-        self._keep: Callable[[Piece], None] | None = None
-        self._events: list[Event] = []
 
     @property
     def held(self) -> bool:
         return bool(self._lexer.partial or self._space or self._newline_held or self._tail)
 
-    def keep(self, sink: Callable[[Piece], None]) -> None:
-        """Hands every piece of reasoning to `sink` as well."""
-        self._keep = sink
-
-    def feed(self, piece: Piece, tools: ToolParser) -> list[Event]:
-        for lexeme in self._lexer.feed(piece):
-            self._take(lexeme, tools)
-        return self._drain()
-
-    def finish(self, tools: ToolParser) -> list[Event]:
-        for lexeme in self._lexer.finish():
-            self._take(lexeme, tools)
+    def _end_output(self, tools: ToolParser) -> None:
         if self._newline_held:
             self._events.append(ReasoningDelta("\n"))
         self._newline_held = False
         self._content(tools, Piece(self._pop_space() + ("" if self._over else self._tail)))
-        return self._drain()
-
-    def _drain(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
 
     def _take(self, lexeme: Lexeme, tools: ToolParser) -> None:
         if self.reasoning:
