@@ -58,6 +58,11 @@ REASONS = [
     ("magistral", "[THINK]hm[/THINK]Sure."),
     ("gpt-oss", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Sure."),
     ("think", "<think>hm</think>Sure."),
+    ("ernie45", "<think>\nhm\n</think>\n\n<response>\nSure.\n</response>\n"),
+    ("granite", "<think>hm</think><response>Sure.</response>"),
+    ("granite", "Here is my thought process:\nhm\nHere is my response:\nSure."),
+    ("command", "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Sure.<|END_RESPONSE|>"),
+    ("cohere", "<|START_THINKING|>hm<|END_THINKING|><|START_TEXT|>Sure.<|END_TEXT|>"),
 ]
 
 

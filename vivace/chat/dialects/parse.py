@@ -13,6 +13,11 @@ from vivace.errors import invalid
 
 JSON = dict[str, Any]
 _USUAL = "think"  # how most families write reasoning
+# A family's other way, which is meant where this marker of its answers is in the text.
+_OTHER = {
+    **dict.fromkeys(("ernie45", "ernie4.5", "granite", "granite3"), ("<response>", "response")),
+    **dict.fromkeys(("command", "cohere"), ("<|START_RESPONSE|>", "command_response")),
+}
 _TOKEN = re.compile("⟦(.*?)⟧", re.S)
 
 
@@ -31,8 +36,8 @@ def parse_text(
         dialect: a tool dialect, or a reasoning dialect alone.
         tools: OpenAI tool objects.
         thinking_in_prompt: the prompt has opened the reasoning.
-        reasoning: the reasoning dialect; None: the one of the same name if there is one and its markers are in the
-            text, or else "think".
+        reasoning: the reasoning dialect; None: one that the family writes and whose markers are in the text, or else
+            "think".
         split: None, a chunk size in characters, or a list of sizes (the last piece takes what is left). A token is
             never split.
         tokens: `⟦x⟧` in the text is one token, and the same letters without the brackets are none.
@@ -65,6 +70,9 @@ def _parser(dialect: str, reasoning: str, tools: list[Tool], is_open: bool, toke
 
 def _reasoning(dialect: str, text: str) -> str:
     name = TOOL_DIALECTS[dialect].name if dialect in TOOL_DIALECTS else dialect
+    marker, other = _OTHER.get(dialect, ("", ""))
+    if marker and marker in text:
+        return other
     own = REASONING_DIALECTS.get(name)
     return name if own and any(marker in text for marker in own.markers) else _USUAL
 

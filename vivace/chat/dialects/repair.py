@@ -75,6 +75,8 @@ def _unwrapped(own: Sequence[FramedWay]) -> Iterator[FramedWay]:
         if isinstance(form, HeaderCalls) and form.before and form.before[-1] in form.seps:
             opener = "".join(part for part in form.before if isinstance(part, str))
             yield FramedWay(replace(frame, call_open=opener), replace(form, before=()), NO_WRAPPER)
+        if isinstance(form, TaggedCalls) and form.before:
+            yield FramedWay(replace(frame, call_open="".join(form.before)), replace(form, before=()), NO_WRAPPER)
         if isinstance(form, JsonCalls):
             for marker in (m for m in form.markers if isinstance(m, str)):
                 yield FramedWay(replace(frame, call_open=marker), form, NO_WRAPPER)
@@ -94,6 +96,8 @@ def _starts(form: Form) -> str:
             return _NAMES
         case TaggedCalls(function_open=None):
             return _NAMES
+        case JsonCalls(name=""):
+            return "["
         case GemmaCalls():
             return form.before[:1]
     return ""
