@@ -47,6 +47,11 @@ class Slab:
         self._reserve = 0
 
     @property
+    def first(self) -> int:
+        """Position of the first token held."""
+        return self._dropped
+
+    @property
     def length(self) -> int:
         """Tokens held."""
         return self.offset - self._dropped
@@ -98,6 +103,40 @@ class Slab:
         """The lent arrays, in which n tokens were written."""
         self.keys, self.values = keys, values
         self.offset += n
+
+    def held(self, start: int, end: int) -> tuple[mx.array, mx.array]:
+        """Keys and values `[1, H, end - start, D]` of the tokens at positions [start, end), which must be held.
+
+        What comes refers to the slab: evaluate it before more is appended, else that copies all.
+        """
+        assert self.keys is not None
+        assert self.values is not None
+        assert self._dropped <= start <= end <= self.offset
+        cut = slice(start - self._dropped, end - self._dropped)
+        return self.keys[..., cut, :], self.values[..., cut, :]
+
+    def place(self, keys: mx.array, values: mx.array, position: int) -> None:
+        """Append `[1, H, n, D]` at `position`, where the slab ends; an empty one begins there."""
+        if self.keys is None:
+            self.offset = self._dropped = position
+        assert self.offset == position
+        self.append(keys, values)
+
+    def truncate(self, position: int) -> None:
+        """Roll back to `position`; what a window must see there has to be held."""
+        assert self._dropped <= position <= self.offset
+        self.offset = position
+
+    def copy_of(self, other: "Slab", position: int) -> None:
+        """Fill this empty slab with what the other holds up to `position`; it is computed when this returns."""
+        keys, values = other.held(other.first, position)
+        self.place(keys, values, other.first)
+        mx.eval(self.state)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.keys = self.values = None
+        self.offset = self._dropped = 0
 
     def make_mask(self, n: int, return_array: bool = False, window_size: int | None = None) -> mx.array | str | None:
         """The mask of the next n queries against what `update_and_fetch` will return; None when all may see all."""

@@ -1,0 +1,173 @@
+"""What a model keeps per token, sorted into parts, and those parts as bytes.
+
+full: keys and values of layers that attend to everything, per block. window: the same of sliding-window layers, only
+needed near the end of a prefix. state: recurrent state (DeltaNet, SSM, convolution) at one position, which cannot be cut
+shorter and is therefore kept as a snapshot.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mlx.core as mx
+import numpy as np
+from mlx_lm.models.cache import ArraysCache, CacheList
+
+from vivace.engine.cache.chain import BLOCK
+from vivace.engine.cache.codecs import Codec
+from vivace.engine.cache.slab import Slab
+
+Part = Literal["full", "window", "state"]
+Buffer = Any  # bytes or a contiguous uint8 array: rows of a block
+Shape = tuple[int, ...]
+
+
+def elementary(caches: Sequence[Any]) -> list[Any]:
+    """The caches of all layers with `CacheList`s unfolded, in order."""
+    return [
+        part for cache in caches for part in (elementary(cache.caches) if isinstance(cache, CacheList) else [cache])
+    ]
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """Keys and values of one layer: heads, their sizes, and the dtype."""
+
+    heads: int
+    key_dim: int
+    value_dim: int
+    dtype: mx.Dtype
+
+    def of(self, blocks: int, tokens: int) -> tuple[Shape, Shape]:
+        """Shapes of the keys and the values of so many blocks of so many tokens, `[blocks, H, tokens, D]`."""
+        return (blocks, self.heads, tokens, self.key_dim), (blocks, self.heads, tokens, self.value_dim)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the caches of one model are stored; learnt from caches that have run.
+
+    Attributes:
+        window: tokens that sliding-window layers look back, 0 without such layers.
+        has_state: there are recurrent layers.
+        problem: why prefixes cannot be kept, "" if they can.
+    """
+
+    full: tuple[LayerShape, ...]
+    windows: tuple[LayerShape, ...]
+    window: int
+    has_state: bool
+    codec: Codec
+    problem: str = ""
+
+    @classmethod
+    def of(cls, caches: Sequence[Any], codec: Codec) -> "Layout":
+        """From the layer caches of a sequence that has run a few tokens."""
+        parts = elementary(caches)
+        strange = {type(p).__name__ for p in parts if type(p) not in (Slab, ArraysCache)}
+        slabs = [p for p in parts if type(p) is Slab]
+        strange |= {"an empty layer cache" for slab in slabs if slab.keys is None}
+        if strange:
+            return cls((), (), 0, False, codec, f"its layers keep {', '.join(sorted(strange))}")
+        return cls(
+            tuple(_shape(slab) for slab in slabs if slab.window is None),
+            tuple(_shape(slab) for slab in slabs if slab.window is not None),
+            max((slab.window for slab in slabs if slab.window is not None), default=0),
+            len(slabs) < len(parts),
+            codec,
+        )
+
+    @property
+    def positional(self) -> bool:
+        """A prefix ends only where something was kept on purpose, not at any token."""
+        return self.has_state or bool(self.windows)
+
+    def nbytes(self, part: Part, tokens: int) -> int:
+        """Of one stored block of so many tokens."""
+        return sum(self.codec.nbytes(*shape.of(1, tokens), shape.dtype) for shape in self._shapes(part))
+
+    def extract(self, caches: Sequence[Any], part: Part, start: int, end: int) -> list[Buffer]:
+        """Tokens [start, end) of the part in rows of BLOCK tokens, the last perhaps shorter; a row is one buffer.
+
+        `start` is a multiple of BLOCK. Waits for what the caches hold.
+        """
+        whole = (end - start) // BLOCK
+        rows = self._rows(caches, part, start, whole, BLOCK) if whole else []
+        rest = end - start - whole * BLOCK
+        return rows + (self._rows(caches, part, end - rest, 1, rest) if rest else [])
+
+    def insert(self, caches: Sequence[Any], part: Part, start: int, end: int, rows: Sequence[Buffer]) -> None:
+        """Append what `extract` gave for tokens [start, end) to the part's slabs; those that are empty begin there."""
+        whole = (end - start) // BLOCK
+        groups = ((start, rows[:whole], BLOCK), (start + whole * BLOCK, rows[whole:], (end - start) % BLOCK))
+        for at, group, tokens in groups:
+            if group and self._shapes(part):
+                self._insert(self._slabs(caches, part), self._shapes(part), at, group, tokens)
+
+    def _insert(
+        self, slabs: list[Slab], shapes: tuple[LayerShape, ...], start: int, rows: Sequence[Buffer], tokens: int
+    ) -> None:
+        coded = mx.array(np.stack([np.frombuffer(row, np.uint8) for row in rows]))
+        begin = 0
+        for shape, slab in zip(shapes, slabs, strict=True):
+            n, one = shape.of(len(rows), tokens), shape.of(1, tokens)
+            end = begin + self.codec.nbytes(*one, shape.dtype)
+            keys, values = self.codec.decode(coded[:, begin:end], *n, shape.dtype)
+            slab.place(_joined(keys), _joined(values), start)
+            begin = end
+
+    def window_from(self, caches: Sequence[Any]) -> int:
+        """The first position that all window slabs still hold."""
+        return max((slab.first for slab in self._slabs(caches, "window")), default=0)
+
+    def truncate(self, caches: Sequence[Any], position: int) -> None:
+        """Cut all slabs back; windows must hold what they need there."""
+        for slab in elementary(caches):
+            if type(slab) is Slab:
+                slab.truncate(position)
+
+    def copy(self, old: Sequence[Any], new: Sequence[Any], position: int, windows: bool) -> None:
+        """Fill empty slabs with the first `position` tokens of others; window slabs only if asked."""
+        for source, target in zip(elementary(old), elementary(new), strict=True):
+            if type(source) is Slab and (windows or source.window is None):
+                target.copy_of(source, position)
+
+    def empty_windows(self, caches: Sequence[Any]) -> None:
+        for slab in self._slabs(caches, "window"):
+            slab.clear()
+
+    def _shapes(self, part: Part) -> tuple[LayerShape, ...]:
+        return self.full if part == "full" else self.windows
+
+    def _slabs(self, caches: Sequence[Any], part: Part) -> list[Slab]:
+        windowed = part == "window"
+        return [p for p in elementary(caches) if type(p) is Slab and (p.window is not None) == windowed]
+
+    def _rows(self, caches: Sequence[Any], part: Part, start: int, blocks: int, tokens: int) -> list[Buffer]:
+        coded = []
+        for slab in self._slabs(caches, part):
+            keys, values = slab.held(start, start + blocks * tokens)
+            coded.append(self.codec.encode(_cut(keys, blocks), _cut(values, blocks)))
+        if not coded:
+            return [b""] * blocks
+        together = mx.contiguous(mx.concatenate(coded, axis=1))
+        mx.eval(together)
+        return list(np.array(together, copy=False))
+
+
+def _cut(array: mx.array, blocks: int) -> mx.array:
+    """[1, H, blocks * n, D] as [blocks, H, n, D]."""
+    _, heads, tokens, depth = array.shape
+    return array.reshape(heads, blocks, tokens // blocks, depth).transpose(1, 0, 2, 3)
+
+
+def _joined(array: mx.array) -> mx.array:
+    """The inverse of `_cut`."""
+    blocks, heads, tokens, depth = array.shape
+    return array.transpose(1, 0, 2, 3).reshape(1, heads, blocks * tokens, depth)
+
+
+def _shape(slab: Slab) -> LayerShape:
+    assert slab.keys is not None
+    assert slab.values is not None
+    return LayerShape(slab.keys.shape[1], slab.keys.shape[3], slab.values.shape[3], slab.keys.dtype)

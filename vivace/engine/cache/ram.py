@@ -1,0 +1,116 @@
+"""The RAM tier: idle slabs and blocks within a limit, and who goes first.
+
+Every item has a rank: the clock when it was last used plus its worth; the lowest goes first and sets the clock (greedy
+dual, Cao & Irani 1997). Worth grows with use, up to WORTH, and is more for what belongs to a named session: so a
+conversation of many turns outlives side requests that came after its last turn, but not for ever.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vivace.engine.cache.chain import Chain
+from vivace.engine.cache.layout import Part
+from vivace.engine.cache.snapshots import Snapshot
+from vivace.engine.cache.tree import Node, PrefixTree
+
+WORTH = 8.0  # of what was used so often or more
+SESSION = 2.0  # factor for what belongs to a named session
+
+
+@dataclass(eq=False)
+class Idle:
+    """The caches of a sequence that has ended, as they were: tokens [0, length) of its chain, `nbytes` with all slack."""
+
+    chain: Chain
+    caches: list[Any]
+    length: int
+    nbytes: int
+    session: str = ""
+    uses: int = 1
+    rank: float = 0.0
+
+    def __len__(self) -> int:
+        return self.length
+
+
+def worth(uses: int, session: str) -> float:
+    return min(float(uses), WORTH) * (SESSION if session else 1.0)
+
+
+class RamTier:
+    """`demote` gets the caches that have to go before they do, to keep them elsewhere."""
+
+    def __init__(self, demote: Callable[[Idle], None]) -> None:
+        self.tree = PrefixTree()
+        self.idle: list[Idle] = []
+        self.nbytes = 0
+        self.evictions = 0
+        self._clock = 0.0
+        self._demote = demote
+
+    def keep(self, idle: Idle) -> None:
+        """Take over the caches of a sequence that has ended."""
+        idle.rank = self._clock + worth(idle.uses, idle.session)
+        self.idle.append(idle)
+        self.nbytes += idle.nbytes
+
+    def take(self, idle: Idle) -> None:
+        """Give the caches away."""
+        self.idle.remove(idle)
+        self.nbytes -= idle.nbytes
+
+    def put(self, chain: Chain, end: int, part: Part, payload: Any, rank: float) -> None:
+        """Keep a part of the block that ends there, unless it is kept."""
+        if not self.tree.has(chain.key_at(end), part):
+            node = self.tree.put(chain, end, part, payload)
+            node.rank = max(node.rank, rank)
+            self.nbytes += nbytes_of(payload)
+
+    def rank_of(self, uses: int, session: str) -> float:
+        """The rank of something that is used now."""
+        return self._clock + worth(uses, session)
+
+    def touch(self, keys: Sequence[bytes], rank: float) -> None:
+        for key in keys:
+            node = self.tree.nodes.get(key)
+            if node is not None:
+                node.rank = max(node.rank, rank)
+
+    def fit(self, limit: int) -> None:
+        """Evict until no more than `limit` bytes are held."""
+        while self.nbytes > limit and (self.idle or self.tree.nodes):
+            for item in self._order():
+                self._evict(item)
+                if self.nbytes <= limit:
+                    return
+
+    def clear(self) -> None:
+        self.idle.clear()
+        self.tree.clear()
+        self.nbytes = 0
+
+    def _order(self) -> Iterator[Idle | Node]:
+        """What is held now, the first to go first; of one rank, the ends of prefixes before their beginnings."""
+        items: list[Idle | Node] = [*self.idle, *self.tree.nodes.values()]
+        return iter(sorted(items, key=lambda item: (item.rank, isinstance(item, Idle), -_end(item))))
+
+    def _evict(self, item: Idle | Node) -> None:
+        self._clock = max(self._clock, item.rank)
+        self.evictions += 1
+        if isinstance(item, Idle):
+            self.take(item)
+            self._demote(item)
+            return
+        for part, payload in list(item.parts.items()):
+            self.nbytes -= nbytes_of(payload)
+            self.tree.drop(item, part)
+
+
+def _end(item: Idle | Node) -> int:
+    return item.length if isinstance(item, Idle) else item.end
+
+
+def nbytes_of(payload: Any) -> int:
+    """Of a block's part in memory."""
+    return payload.nbytes if isinstance(payload, Snapshot) else memoryview(payload).nbytes
