@@ -51,6 +51,16 @@ class Thinking(msgspec.Struct, frozen=True, omit_defaults=True):
     open: bool = False
 
 
+class Cache(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where prefixes are kept. `ram_bytes` None: what the system can spare; 0: not at all."""
+
+    ram_bytes: int | None = None
+    ssd_folder: str = ""  # "": no SSD tier
+    ssd_bytes: int = 0  # of the folder, over all models and processes
+    codec: str = "plain"  # how stored keys and values are encoded
+    label: str = ""  # the model's name for people
+
+
 class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
     """The first message to an engine process: what it serves and within which limits."""
 
@@ -65,9 +75,17 @@ class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
     activations: Literal["int8", "float32"] = "int8"  # what quantized weights meet on a CPU with native kernels
     cpu_level: str = "auto"  # instruction set of the CPU kernels; auto: the best there is; off: without them
     log_level: str = "info"
+    cache: Cache = Cache()
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
+    """One sequence.
+
+    `boundaries`: positions in the prompt, ascending, 0 < p < its length, where the prompt of the next turn or of a
+    sibling is likely to part from this one: prefill stops exactly there and a recurrent state is kept. `session`: the
+    conversation that it belongs to, if known. `salt`: a namespace; what has another salt is never shared.
+    """
+
     id: str
     prompt: list[int]
     max_tokens: int
@@ -76,6 +94,9 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     grammar: Grammar | None = None
     thinking: Thinking | None = None
     priority: int = 0  # lower is served first
+    boundaries: tuple[int, ...] = ()
+    session: str = ""
+    salt: str = ""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

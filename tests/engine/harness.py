@@ -9,6 +9,11 @@ import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
 from vivace.engine.admission import Limits
+from vivace.engine.cache.codecs import codec
+from vivace.engine.cache.disk import Disk
+from vivace.engine.cache.layout import Layout
+from vivace.engine.cache.prefix import Storage
+from vivace.engine.cache.ssd import SsdTier
 from vivace.engine.loop import Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import LoadedModel
@@ -19,7 +24,16 @@ GREEDY = Sampling(temperature=0)
 
 
 class Harness:
-    def __init__(self, model: LoadedModel, tokenizer: Path = Path("missing"), **limits: Any):
+    """`disk`: an SSD tier for its prefix cache; `kv_codec`: how stored blocks are encoded."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        tokenizer: Path = Path("missing"),
+        disk: SsdTier | None = None,
+        kv_codec: str = "plain",
+        **limits: Any,
+    ):
         runner, self.probe = probe(model)
         values = {
             "context": 2048,
@@ -30,10 +44,13 @@ class Harness:
             "vocab_size": self.probe.vocab_size,
             "cost": self.probe.cost,
             "cache_bytes": 1 << 30,
+            "prefix_bytes": 1 << 30,
         }
         compiler = GrammarCompiler(tokenizer, self.probe.vocab_size)
         rate = limits.pop("prefill_rate", self.probe.prefill_rate)
-        self.loop = Loop(runner, compiler, Limits(**(values | limits)), rate, self._collect)
+        layout = Layout.of(self.probe.caches, codec(kv_codec))
+        storage = Storage(layout, disk=None if disk is None else Disk(disk, layout))
+        self.loop = Loop(runner, compiler, Limits(**(values | limits)), rate, self._collect, storage)
         self.tokens: dict[str, list[int]] = {}
         self.logprobs: dict[str, list[TokenLogprob]] = {}
         self.finished: dict[str, Finished] = {}
@@ -66,7 +83,7 @@ class Harness:
         while self.loop.busy:
             assert (steps := steps - 1) > 0, "the loop does not come to an end"
             if not self.loop._has_work():
-                sleep(0.005)  # a grammar is being compiled
+                sleep(0.001)  # a grammar is being compiled, or blocks are being read
             self.turn()
 
     def answer(self, prompt: list[int], tokens: int = 16, sampling: Sampling = GREEDY, **more: Any) -> list[int]:

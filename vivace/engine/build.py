@@ -40,7 +40,8 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         raise LoadError(f"{request.model}: its first forward failed: {type(error).__name__}: {error}") from error
     limits = _limits(request, device, found)
     compiler = GrammarCompiler(Path(request.model), found.vocab_size)
-    loop = Loop(runner, compiler, limits, found.prefill_rate, emit)
+    storage = Storage(Layout.of(found.caches, codec(request.cache.codec)))
+    loop = Loop(runner, compiler, limits, found.prefill_rate, emit, storage)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()

@@ -17,6 +17,7 @@ from vivace.kernels.threads import division, usable_cores
 
 log = logging.getLogger("vivace.engine")
 
+KEPT_FREE, KEPT_FREE_SHARE = 1 << 30, 0.05  # bytes, and share of all memory, that the prefix cache leaves to others
 FREED_BUFFERS = 512 * 1024 * 1024  # bytes of freed arrays that MLX may keep for reuse
 
 
@@ -86,6 +87,12 @@ def free_bytes() -> int:
     facts = mx.device_info()
     whole = int(facts.get("max_recommended_working_set_size") or facts.get("total_memory") or 0)
     return max(0, int(0.9 * whole) - mx.get_active_memory())
+
+
+def spare_bytes() -> int:
+    """Memory of the system that is available beyond what is left to other programs; negative if they lack some."""
+    memory = psutil.virtual_memory()
+    return int(memory.available - max(KEPT_FREE, KEPT_FREE_SHARE * memory.total))
 
 
 def _check_compiler() -> None:

@@ -10,7 +10,8 @@ from time import monotonic
 
 from vivace.engine.admission import Limits, refusal
 from vivace.engine.decode import Decoder
-from vivace.engine.device import give_back
+from vivace.engine.cache.prefix import PrefixCache, Storage
+from vivace.engine.device import give_back, spare_bytes
 from vivace.engine.matcher import GrammarCompiler, GrammarError, Matcher
 from vivace.engine.penalties import Penalties, wants_penalties
 from vivace.engine.prefill import Prefiller
@@ -18,11 +19,12 @@ from vivace.engine.runner import Runner
 from vivace.engine.scheduler import Plan, View, Waiting, plan_step
 from vivace.engine.sequence import Sequence
 from vivace.engine.thinking import ThinkingBudget
-from vivace.protocol import Cancel, Drain, FromEngine, Generate
+from vivace.protocol import Cancel, Drain, FromEngine, Generate, Progress
 
 log = logging.getLogger("vivace.engine")
 Emit = Callable[[Seq[FromEngine]], None]
 IDLE_S = 2.0  # without work, after which memory kept for reuse is given back
+LOOK_S = 10.0  # between two looks at whether the system is short of memory, while there is nothing to do
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ class Loop:
     """
 
     def __init__(
-        self, runner: Runner, compiler: GrammarCompiler, limits: Limits, prefill_rate: float, emit: Emit
+        self,
+        runner: Runner,
+        compiler: GrammarCompiler,
+        limits: Limits,
+        prefill_rate: float,
+        emit: Emit,
+        storage: Storage,
     ) -> None:
         self.limits = limits
         self.steps = 0
@@ -52,7 +60,14 @@ class Loop:
         self._compiler = compiler
         self._emit = emit
         self._decoder = Decoder(runner, limits.vocab_size, limits.shortest_run)
-        self._prefiller = Prefiller(runner, prefill_rate)
+        self._prefix = PrefixCache(
+            storage,
+            runner.make_caches,
+            limit=self._prefix_bytes,
+            prefill_rate=lambda: self._prefiller.rate,
+            wake=lambda: self.submit(Wake()),
+        )
+        self._prefiller = Prefiller(runner, prefill_rate, self._prefix.snapshot)
         self._draining = False
         self._inbox: queue.SimpleQueue[Inbox] = queue.SimpleQueue()
 
@@ -72,6 +87,7 @@ class Loop:
     def turn(self, block: bool = False) -> None:
         """Take the inbox and make one step, if there is work. With `block`, wait for a message when there is none."""
         self._take_inbox(block and not self._has_work())
+        self._greet(self._prefix.settle(self._holding()))
         if self._has_work():
             self.step()
 
@@ -83,6 +99,7 @@ class Loop:
         logits = self._decoder.forward(rows)
         self._emit(self._decoder.deliver())
         self._emit(self._decoder.sample(rows, logits))
+        self._prefix.after_step(rows)
         self._sort(rows)
         plan = plan_step(self._view())
         self._admit(plan)
@@ -92,7 +109,9 @@ class Loop:
         """Which rows go on; those that jump are in prefill again."""
         self.rows = [row for row in rows if row.drawing]
         for row in rows:
-            if not row.finished and row.prefill_left:
+            if row.finished:
+                self._retire(row)
+            elif row.prefill_left:
                 self._runner.leave(row)
                 self.waiting[row.id] = row
         if not self.rows:
@@ -101,7 +120,7 @@ class Loop:
     def _has_work(self) -> bool:
         if self.rows or self._decoder.busy or self._prefiller.busy or self._may_admit():
             return True
-        return any(s.admitted is not None and (s.prefill_left or _grammar_ready(s)) for s in self.waiting.values())
+        return any(s.filling or (_has_caches(s) and _grammar_ready(s)) for s in self.waiting.values())
 
     def _may_admit(self) -> bool:
         new = [s for s in self.waiting.values() if s.admitted is None]
@@ -128,11 +147,15 @@ class Loop:
             return
 
     def _wait(self) -> Inbox:
-        try:
-            return self._inbox.get(timeout=IDLE_S)
-        except queue.Empty:
-            give_back()
-            return self._inbox.get()
+        """The next message. Meanwhile memory goes back to the system, and later again as others need it."""
+        pause = IDLE_S
+        while True:
+            try:
+                return self._inbox.get(timeout=pause)
+            except queue.Empty:
+                if self._prefix.fit() or pause == IDLE_S:
+                    give_back()
+                pause = LOOK_S
 
     def _handle(self, message: Inbox) -> None:
         match message:
@@ -151,6 +174,7 @@ class Loop:
             self._emit([refused])
             return
         sequence = Sequence(request)
+        self._prefix.expect(sequence)
         if request.grammar is not None:
             sequence.grammar = self._compiler.submit(request.grammar, request.stop_ids)
             sequence.grammar.add_done_callback(lambda _: self.submit(Wake()))
@@ -167,14 +191,16 @@ class Loop:
             if sequence.grammar is not None:
                 sequence.grammar.cancel()  # if its compilation has not begun
             self._emit([sequence.finish("cancelled")])
+            self._retire(sequence)
 
     def _view(self) -> View:
         now = monotonic()
         limits = self.limits
+        filling = [s for s in self.waiting.values() if s.filling]
         waiting = tuple(
             Waiting(
                 s.id,
-                s.prefill_left,
+                0 if s.restoring else s.prefill_left,
                 s.request.priority,
                 now - s.arrived,
                 admitted=s.admitted is not None,
@@ -182,6 +208,7 @@ class Loop:
                 begun=not s.in_prompt,
             )
             for s in self.waiting.values()
+            if s.admitted is not None or not self._prefix.waits(s, filling)
         )
         return View(
             waiting,
@@ -199,14 +226,36 @@ class Loop:
         return max(cost.expected(len(request.prompt), request.max_tokens), cost.nbytes(sequence.fed))
 
     def _free_bytes(self) -> int:
-        holding = [*self.rows, *(s for s in self.waiting.values() if s.admitted is not None)]
-        return self.limits.cache_bytes - sum(self._nbytes(s) for s in holding)
+        return self.limits.cache_bytes - sum(self._nbytes(s) for s in self._holding())
+
+    def _holding(self) -> list[Sequence]:
+        """Sequences with a place in the batch."""
+        return [*self.rows, *(s for s in self.waiting.values() if s.admitted is not None)]
+
+    def _prefix_bytes(self) -> int:
+        """What the prefix cache may hold: running sequences, and other programs, come first."""
+        held = self._prefix.ram.nbytes
+        return min(self.limits.prefix_bytes, self._free_bytes(), held + spare_bytes())
 
     def _admit(self, plan: Plan) -> None:
         for request_id in plan.admit:
             sequence = self.waiting[request_id]
+            live = self._holding()
             sequence.admitted = monotonic()
-            self._runner.begin(sequence)
+            self._prefix.fit()
+            self._prefix.begin(sequence, live)
+            if not sequence.restoring:
+                self._greet([sequence])
+
+    def _greet(self, sequences: Seq[Sequence]) -> None:
+        """Say how much of the prompt was in the cache, for sequences that have their caches now."""
+        self._emit([Progress(s.id, s.cached, len(s.request.prompt), s.cached) for s in sequences if s.cached])
+
+    def _retire(self, sequence: Sequence) -> None:
+        """What an ended sequence has computed goes into the prefix cache."""
+        if sequence.caches:
+            self._runner.leave(sequence)
+            self._prefix.end(sequence)
 
     def _rows_of_this_step(self) -> list[Sequence]:
         """Rows that go on, then those whose prompt is done."""
@@ -215,14 +264,17 @@ class Loop:
 
     def _joining(self) -> list[Sequence]:
         """Takes sequences out of the queue that have nothing to prefill and whose grammar is compiled."""
-        admitted = [s for s in self.waiting.values() if s.admitted is not None]
-        ready = [s for s in admitted if not s.prefill_left and _grammar_ready(s)]
+        ready = [s for s in self.waiting.values() if _has_caches(s) and not s.prefill_left and _grammar_ready(s)]
         for sequence in ready:
             if sequence.grammar is not None and sequence.matcher is None:
                 self._take_matcher(sequence, sequence.grammar)
         done = [sequence for sequence in ready if not sequence.prefill_left]  # the grammar may force something first
         for sequence in done:
             del self.waiting[sequence.id]
+            if not sequence.request.max_tokens:
+                self._emit([sequence.finish("length")])  # it only wanted its prompt in the cache
+            if sequence.finished:
+                self._retire(sequence)
         return [sequence for sequence in done if not sequence.finished]
 
     def _take_matcher(self, sequence: Sequence, grammar: "Future[Matcher]") -> None:
@@ -233,12 +285,22 @@ class Loop:
         else:
             self._emit(self._decoder.begin(sequence))
 
+    def _filling(self, plan: Plan) -> list[tuple[Sequence, int]]:
+        planned = [(self.waiting[i], tokens) for i, tokens in plan.prefill if tokens and i in self.waiting]
+        return [(sequence, tokens) for sequence, tokens in planned if sequence.filling]
+
     def _prefill(self, plan: Plan) -> None:
         """Wait for the chunk before, then queue the next."""
-        self._emit(self._prefiller.collect())
-        shares = [(self.waiting[i], tokens) for i, tokens in plan.prefill if tokens and i in self.waiting]
+        for sequence, position, snapshot in self._prefiller.collect():
+            self._prefix.after_chunk(sequence, position, snapshot)
+            self._emit([Progress(sequence.id, position, len(sequence.request.prompt), sequence.cached)])
+        shares = [(s, s.until_stop(tokens)) for s, tokens in self._filling(plan)]
         if shares:
             self._prefiller.queue(shares)
+
+
+def _has_caches(sequence: Sequence) -> bool:
+    return sequence.admitted is not None and not sequence.restoring
 
 
 def _grammar_ready(sequence: Sequence) -> bool:

@@ -30,6 +30,7 @@ def accept(row: Sequence, tokens: Seq[int], logprobs: list[TokenLogprob] | None 
 def _take(row: Sequence, token: int) -> Finished | Failed | None:
     """The row's end, if this token is its last."""
     row.output += 1
+    row.chain.append(token)
     if token in row.request.stop_ids:
         return row.finish("stop")
     try:

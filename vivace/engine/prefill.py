@@ -1,35 +1,37 @@
 """Known tokens into the caches, prompts and forced runs, chunk by chunk; and how fast that goes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
 import mlx.core as mx
 
+from vivace.engine.cache.snapshots import Snapshot
 from vivace.engine.runner import Runner
 from vivace.engine.scheduler import MIN_CHUNK
 from vivace.engine.sequence import Sequence
-from vivace.protocol import Progress
 
 SMOOTHING = 0.3  # weight of the newest chunk in the measured rate
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Prefill that is on the device: since when, how many tokens, the arrays that end it, and of which prompts how much
-    is done then."""
+    """Prefill that is on the device: since when, how many tokens, the arrays that end it; of prompts, the positions that
+    they reach and the recurrent state there, where it is kept."""
 
     started: float
     tokens: int
     arrays: list[mx.array]
-    prompts: list[tuple[Sequence, int]]
+    prompts: list[tuple[Sequence, int, Snapshot | None]]
 
 
 class Prefiller:
     """At most one chunk is on the device. `rate`: measured tokens/s."""
 
-    def __init__(self, runner: Runner, rate: float) -> None:
+    def __init__(self, runner: Runner, rate: float, snapshot: Callable[[Sequence], Snapshot | None]) -> None:
         self.rate = rate
         self._runner = runner
+        self._snapshot = snapshot
         self._chunk: Chunk | None = None
 
     @property
@@ -41,11 +43,11 @@ class Prefiller:
         started = monotonic()
         arrays = [array for sequence, tokens in shares for array in self._runner.prefill(sequence, tokens)]
         mx.async_eval(arrays)
-        prompts = [(s, s.prefilled) for s, _ in shares if s.in_prompt]
+        prompts = [(s, s.fed, self._snapshot(s)) for s, _ in shares if s.in_prompt]
         self._chunk = Chunk(started, sum(tokens for _, tokens in shares), arrays, prompts)
 
-    def collect(self) -> list[Progress]:
-        """Wait for the chunk on the device, if there is one; how far its prompts are."""
+    def collect(self) -> list[tuple[Sequence, int, Snapshot | None]]:
+        """Wait for the chunk on the device, if there is one; whose prompt has come to which position, and its state."""
         if self._chunk is None:
             return []
         chunk, self._chunk = self._chunk, None
@@ -53,5 +55,4 @@ class Prefiller:
         if chunk.tokens >= MIN_CHUNK:  # a shorter one says little about the rate
             rate = chunk.tokens / max(monotonic() - chunk.started, 1e-6)
             self.rate += SMOOTHING * (rate - self.rate)
-        going_on = [(s, done) for s, done in chunk.prompts if not s.finished]
-        return [Progress(s.id, done, len(s.request.prompt), s.cached) for s, done in going_on]
+        return [prompt for prompt in chunk.prompts if not prompt[0].finished]

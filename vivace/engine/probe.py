@@ -6,7 +6,7 @@ must get the logits that they get alone.
 
 from dataclasses import dataclass
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import mlx.core as mx
 
@@ -28,10 +28,12 @@ ROUNDED = 3e-2
 
 @dataclass(frozen=True)
 class Probe:
-    """Width of the logits, prefill tokens/s, what caches take; why rows cannot share a forward (empty: they can)."""
+    """Width of the logits, prefill tokens/s, the caches of a sequence that has run, what they take by length; why rows
+    cannot share a forward (empty: they can)."""
 
     vocab_size: int
     prefill_rate: float
+    caches: list[Any]
     cost: CacheCost
     unshared: str = ""
 
@@ -45,13 +47,14 @@ def probe(model: LoadedModel) -> tuple[Runner, Probe]:
     tolerance = max(TOLERANCE.get(model.dtype, 1e-1), ROUNDED if model.ops else 0.0)
     reason = _why_unshared(Runner(model), alone, tolerance)
     runner.share_rows = not reason
-    return runner, Probe(alone.shape[-1], _prefill_rate(runner), _cost(runner), reason)
+    caches = _sequence(runner, PROMPTS[0]).caches
+    return runner, Probe(alone.shape[-1], _prefill_rate(runner), caches, cost_of(caches), reason)
 
 
 def _sequence(runner: Runner, prompt: list[int]) -> Sequence:
     """A sequence whose prompt is prefilled."""
     sequence = Sequence(Generate(id="probe", prompt=prompt, max_tokens=len(NEXT)))
-    runner.begin(sequence)
+    sequence.caches = runner.make_caches(sequence.request)
     if sequence.prefill_left:
         runner.prefill(sequence, sequence.prefill_left)
     return sequence
@@ -89,10 +92,6 @@ def _relative_difference(found: mx.array, expected: mx.array) -> float:
     return cast("float", mx.max(mx.abs(found - expected)).item()) / (scale or 1.0)
 
 
-def _cost(runner: Runner) -> CacheCost:
-    return cost_of(_sequence(runner, PROMPTS[0]).caches)
-
-
 def _prefill_rate(runner: Runner) -> float:
     """Tokens/s of a short prefill; the second try is warm."""
     return max(_timed_prefill(runner) for _ in range(2))
@@ -100,7 +99,7 @@ def _prefill_rate(runner: Runner) -> float:
 
 def _timed_prefill(runner: Runner) -> float:
     sequence = Sequence(Generate(id="probe", prompt=[1] * (TIMED_TOKENS + 1), max_tokens=1))
-    runner.begin(sequence)
+    sequence.caches = runner.make_caches(sequence.request)
     started = monotonic()
     mx.eval(runner.prefill(sequence, TIMED_TOKENS))
     return TIMED_TOKENS / max(monotonic() - started, 1e-6)

@@ -1,10 +1,13 @@
 """Forward passes: prefill chunks of one sequence, one decode step of many."""
 
+from typing import Any
+
 import mlx.core as mx
 
 from vivace.engine.cache.ragged import BatchCaches
 from vivace.engine.models import LoadedModel, arrays_of
 from vivace.engine.sequence import Sequence
+from vivace.protocol import Generate
 
 
 class Runner:
@@ -21,10 +24,9 @@ class Runner:
         self._rows: list[Sequence | None] = []  # of the last step, None for one that has left
         self._batch = BatchCaches()
 
-    def begin(self, sequence: Sequence) -> None:
-        """Give an admitted sequence its caches."""
-        request = sequence.request
-        sequence.caches = self._model.make_caches(len(request.prompt) + min(request.max_tokens, 256))
+    def make_caches(self, request: Generate) -> list[Any]:
+        """Empty caches with room for what a request will surely need."""
+        return self._model.make_caches(len(request.prompt) + min(request.max_tokens, 256))
 
     def prefill(self, sequence: Sequence, tokens: int) -> list[mx.array]:
         """Run the next `tokens` known tokens; the cache arrays to evaluate. The head's logits are never computed."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
 
+from vivace.engine.cache.chain import Chain
 from vivace.engine.matcher import Matcher
 from vivace.engine.penalties import Penalties
 from vivace.engine.thinking import ThinkingBudget
@@ -26,10 +27,16 @@ class Sequence:
     known: list[int] = field(init=False)  # what is to be fed without drawing it: the prompt, later a forced run
     prefilled: int = 0  # of the known tokens, in the caches
     cached: int = 0  # of the prompt, taken from the prefix cache
+    stops: list[int] = field(default_factory=list)  # positions where prefill stops to keep what it has
     fed: int = 0  # tokens that went through the model: the position of the next one
     output: int = 0  # tokens generated, the stop token included
     finished: bool = False
     caches: list[Any] = field(default_factory=list)
+    chain: Chain = field(init=False)  # prompt and output, stop token included
+    restoring: bool = False  # its caches are being read from the SSD tier
+    uses: int = 1  # turns of its conversation, as far as it took over the caches of the turn before
+    stored: int = 0  # tokens handed to the SSD tier, full blocks
+    next_store: int = 0  # the position from which on it is worth handing over more
     grammar: "Future[Matcher] | None" = None
     matcher: Matcher | None = None
     penalties: Penalties | None = None
@@ -37,6 +44,7 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.known = self.request.prompt
+        self.chain = Chain(b"", self.known)
 
     @property
     def id(self) -> str:
@@ -56,6 +64,20 @@ class Sequence:
     def in_prompt(self) -> bool:
         """The known tokens are the prompt."""
         return self.known is self.request.prompt
+
+    @property
+    def filling(self) -> bool:
+        """It has its caches and tokens to prefill."""
+        return bool(self.caches) and not self.restoring and self.prefill_left > 0
+
+    def begin_at(self, position: int) -> None:
+        """The caches hold so many tokens of the prompt."""
+        self.fed = self.prefilled = self.cached = position
+
+    def until_stop(self, tokens: int) -> int:
+        """As many of the next `tokens` as prefill may compute before it has to stop."""
+        stop = next((stop for stop in self.stops if stop > self.fed), None)
+        return tokens if stop is None or not self.in_prompt else min(tokens, stop - self.fed)
 
     def next_chunk(self, tokens: int) -> list[int]:
         return self.known[self.prefilled : self.prefilled + tokens]

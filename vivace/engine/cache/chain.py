@@ -26,6 +26,13 @@ def child_key(parent: bytes, tokens: bytes) -> bytes:
     return blake2b(parent + len(tokens).to_bytes(4, "little") + tokens, digest_size=KEY_BYTES).digest()
 
 
+def block_ends(start: int, end: int) -> Iterator[int]:
+    """Ends of the blocks that cover [start, end), `start` being the beginning of one; the last may be shorter."""
+    yield from range(start + BLOCK, end + 1, BLOCK)
+    if end % BLOCK and start < end:
+        yield end
+
+
 class Chain:
     """Tokens that grow at the end, and their keys, which are computed once and when they are asked for."""
 

@@ -120,28 +120,38 @@ class Layout:
         """The first position that all window slabs still hold."""
         return max((slab.first for slab in self._slabs(caches, "window")), default=0)
 
-    def truncate(self, caches: Sequence[Any], position: int) -> None:
-        """Cut all slabs back; windows must hold what they need there."""
-        for slab in elementary(caches):
-            if type(slab) is Slab:
+    def truncate(self, caches: Sequence[Any], position: int, windows: bool) -> None:
+        """Cut slabs back; windows must hold what they need there, or, without `windows`, they are emptied."""
+        for slab in _all_slabs(caches):
+            if windows or slab.window is None:
                 slab.truncate(position)
+            else:
+                slab.clear()
 
     def copy(self, old: Sequence[Any], new: Sequence[Any], position: int, windows: bool) -> None:
-        """Fill empty slabs with the first `position` tokens of others; window slabs only if asked."""
-        for source, target in zip(elementary(old), elementary(new), strict=True):
-            if type(source) is Slab and (windows or source.window is None):
+        """Fill empty slabs with the first `position` tokens of others, window slabs only if asked; done on return."""
+        targets = []
+        for source, target in zip(_all_slabs(old), _all_slabs(new), strict=True):
+            if windows or source.window is None:
                 target.copy_of(source, position)
+                targets += target.state
+        mx.eval(targets)
 
-    def empty_windows(self, caches: Sequence[Any]) -> None:
-        for slab in self._slabs(caches, "window"):
-            slab.clear()
+    def without_state(self, caches: Sequence[Any]) -> None:
+        """Let go of recurrent state, which snapshots hold."""
+        for cache in elementary(caches):
+            if type(cache) is ArraysCache:
+                cache.cache = [None] * len(cache.cache)
+
+    def held_bytes(self, caches: Sequence[Any]) -> int:
+        """What the slabs take, with the room they have."""
+        return sum(slab.nbytes for slab in _all_slabs(caches))
 
     def _shapes(self, part: Part) -> tuple[LayerShape, ...]:
         return self.full if part == "full" else self.windows
 
     def _slabs(self, caches: Sequence[Any], part: Part) -> list[Slab]:
-        windowed = part == "window"
-        return [p for p in elementary(caches) if type(p) is Slab and (p.window is not None) == windowed]
+        return [slab for slab in _all_slabs(caches) if (slab.window is not None) == (part == "window")]
 
     def _rows(self, caches: Sequence[Any], part: Part, start: int, blocks: int, tokens: int) -> list[Buffer]:
         coded = []
@@ -165,6 +175,10 @@ def _joined(array: mx.array) -> mx.array:
     """The inverse of `_cut`."""
     blocks, heads, tokens, depth = array.shape
     return array.transpose(1, 0, 2, 3).reshape(1, heads, blocks * tokens, depth)
+
+
+def _all_slabs(caches: Sequence[Any]) -> list[Slab]:
+    return [cache for cache in elementary(caches) if type(cache) is Slab]
 
 
 def _shape(slab: Slab) -> LayerShape:

@@ -20,7 +20,10 @@ SESSION = 2.0  # factor for what belongs to a named session
 
 @dataclass(eq=False)
 class Idle:
-    """The caches of a sequence that has ended, as they were: tokens [0, length) of its chain, `nbytes` with all slack."""
+    """The caches of a sequence that has ended, as they were: tokens [0, length) of its chain, `nbytes` with all slack.
+
+    `stored`: tokens of them that were handed to the SSD tier.
+    """
 
     chain: Chain
     caches: list[Any]
@@ -28,11 +31,8 @@ class Idle:
     nbytes: int
     session: str = ""
     uses: int = 1
+    stored: int = 0
     rank: float = 0.0
-
-    def __len__(self) -> int:
-        return self.length
-
 
 def worth(uses: int, session: str) -> float:
     return min(float(uses), WORTH) * (SESSION if session else 1.0)
@@ -77,6 +77,13 @@ class RamTier:
             if node is not None:
                 node.rank = max(node.rank, rank)
 
+    def forget(self, key: bytes, part: Part) -> None:
+        """A part is no longer worth its memory."""
+        node = self.tree.nodes.get(key)
+        if node is not None and part in node.parts:
+            self.nbytes -= nbytes_of(node.parts[part])
+            self.tree.drop(node, part)
+
     def fit(self, limit: int) -> None:
         """Evict until no more than `limit` bytes are held."""
         while self.nbytes > limit and (self.idle or self.tree.nodes):
@@ -102,9 +109,8 @@ class RamTier:
             self.take(item)
             self._demote(item)
             return
-        for part, payload in list(item.parts.items()):
-            self.nbytes -= nbytes_of(payload)
-            self.tree.drop(item, part)
+        for part in list(item.parts):
+            self.forget(item.key, part)
 
 
 def _end(item: Idle | Node) -> int:

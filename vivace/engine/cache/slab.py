@@ -128,10 +128,9 @@ class Slab:
         self.offset = position
 
     def copy_of(self, other: "Slab", position: int) -> None:
-        """Fill this empty slab with what the other holds up to `position`; it is computed when this returns."""
+        """Fill this empty slab with what the other holds up to `position`; evaluate it before the other goes on."""
         keys, values = other.held(other.first, position)
         self.place(keys, values, other.first)
-        mx.eval(self.state)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,0 +1,253 @@
+"""The prefix cache as the step loop sees it: caches for a sequence that begins, and back from one that ends."""
+
+import logging
+import queue
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vivace.engine.cache.chain import BLOCK, Chain, block_ends, root_key
+from vivace.engine.cache.disk import Disk
+from vivace.engine.cache.find import Finder, Found, Holder
+from vivace.engine.cache.layout import Layout, Part
+from vivace.engine.cache.match import Needs
+from vivace.engine.cache.ram import Idle, RamTier
+from vivace.engine.cache.restore import put_together
+from vivace.engine.cache.snapshots import Snapshot
+from vivace.engine.cache.stops import EVERY, stops_of, superseded
+from vivace.engine.sequence import Sequence
+from vivace.protocol import Generate
+
+log = logging.getLogger("vivace.engine")
+
+STORE_EVERY = 512  # tokens of output after which full blocks go to the SSD tier
+WORTH_WAITING = 128  # tokens that another sequence's prefill must save for it to be waited for
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a model's prefixes are kept. `salt`: what makes a stored block mean something else; `disk`: the SSD tier."""
+
+    layout: Layout
+    salt: str = ""
+    disk: Disk | None = None
+
+
+class PrefixCache:
+    """Engine thread only, but for `wake`, which is called from the reader of the SSD tier.
+
+    Args:
+        make_caches: empty layer caches for a request.
+        limit: bytes that the RAM tier may hold now.
+        prefill_rate: tokens/s, now.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        make_caches: Callable[[Generate], list[Any]],
+        limit: Callable[[], int],
+        prefill_rate: Callable[[], float],
+        wake: Callable[[], None],
+    ) -> None:
+        layout, disk = storage.layout, storage.disk
+        self.ram = RamTier(self._demote)
+        self._layout = layout
+        self._needs = Needs(layout.window, layout.has_state, bool(layout.full))
+        self._make_caches = make_caches
+        self._limit = limit
+        self._wake = wake
+        self._salt = storage.salt
+        self._disk = disk
+        self._finder = Finder(layout, self._needs, self.ram, disk, prefill_rate)
+        self._arrived: queue.SimpleQueue[tuple[Sequence, Found, list[Any]]] = queue.SimpleQueue()
+
+    def expect(self, sequence: Sequence) -> None:
+        """A request has come."""
+        sequence.chain = Chain(root_key(f"{self._salt}\0{sequence.request.salt}"), sequence.request.prompt)
+
+    def begin(self, sequence: Sequence, live: Iterable[Sequence]) -> None:
+        """Give a sequence caches with the longest prefix that can be had; `restoring` until `settle` if that takes time.
+
+        `live`: sequences that have caches.
+        """
+        request = sequence.request
+        limit = len(request.prompt) - 1
+        sequence.caches = self._make_caches(request)
+        if self._layout.problem:
+            return
+        holders = [Holder(s.chain, s.caches, s.fed) for s in live if s.caches and not s.restoring]
+        found = self._finder.find(sequence.chain, limit, request.session, holders)
+        self._take_source(sequence, found)
+        if found.entries:
+            sequence.restoring = True
+            assert self._disk is not None
+            self._disk.tier.read(found.entries, lambda read: self._come(sequence, found, read))
+        else:
+            self._finish(sequence, found, found.payloads)
+
+    def settle(self, live: Iterable[Sequence]) -> list[Sequence]:
+        """Go on with sequences whose blocks have come from the SSD; those that have their caches now."""
+        ready: list[Sequence] = []
+        while not self._arrived.empty():
+            sequence, found, read = self._arrived.get()
+            sequence.restoring = False
+            if all(payload is not None for payload in read) and not sequence.finished:
+                rest = iter(read)
+                self._finish(sequence, found, [next(rest) if p is None else p for p in found.payloads])
+                ready.append(sequence)
+                continue
+            self._keep(sequence, found.match.from_source)
+            if not sequence.finished:  # something is gone from the disk since it was found
+                self.begin(sequence, live)
+                ready += [] if sequence.restoring else [sequence]
+        return ready
+
+    def snapshot(self, sequence: Sequence) -> Snapshot | None:
+        """Recurrent state where a chunk of its prompt ends, if it is kept there; the chunk may still be computed."""
+        return Snapshot.take(sequence.caches) if self._needs.state and sequence.fed in sequence.stops else None
+
+    def after_chunk(self, sequence: Sequence, position: int, snapshot: Snapshot | None) -> None:
+        """A chunk of its prompt up to `position` is computed: keep what is worth it there."""
+        if self._layout.problem:
+            return
+        named = position in sequence.request.boundaries
+        if position in sequence.stops:
+            self._keep_position(sequence, position, snapshot, durable=named)
+            self._thin(sequence, position)
+        self._store(sequence, position, partial=named and self._layout.positional)
+
+    def after_step(self, rows: Iterable[Sequence]) -> None:
+        """Rows have got a token each."""
+        if self._disk is not None:
+            for row in rows:
+                if row.fed >= row.next_store:
+                    self._store(row, row.fed, partial=False)
+
+    def end(self, sequence: Sequence) -> None:
+        """Take over the caches of a sequence that has ended. They must be its own again, not the batch's."""
+        if sequence.restoring:
+            return  # `settle` will
+        length = sequence.fed
+        if length and not self._layout.problem:
+            if self._layout.positional:
+                state = Snapshot.take(sequence.caches) if self._needs.state else None
+                self._keep_position(sequence, length, state, durable=True)
+            self._store(sequence, length, partial=True)
+            if self._disk is not None:
+                self._disk.touch(sequence.chain, length)
+        self._keep(sequence, length)
+        self.fit()
+
+    def fit(self) -> bool:
+        """Keep to the limit, which may have changed; whether something had to go."""
+        before = self.ram.evictions
+        self.ram.fit(self._limit())
+        return self.ram.evictions > before
+
+    def waits(self, sequence: Sequence, filling: Iterable[Sequence]) -> bool:
+        """Whether another sequence is computing a beginning that this one can have soon."""
+        if self._layout.problem:
+            return False
+        limit = len(sequence.request.prompt) - 1
+        return any(self._gains(sequence, other, limit) for other in filling if other is not sequence)
+
+    def _gains(self, sequence: Sequence, other: Sequence, limit: int) -> bool:
+        common = sequence.chain.common(other.chain, min(limit, len(other.request.prompt) - 1))
+        reach = common
+        if self._layout.positional:
+            reach = max((stop for stop in other.stops if stop <= common), default=0)
+        return reach - other.cached >= WORTH_WAITING and other.fed < reach
+
+    def _take_source(self, sequence: Sequence, found: Found) -> None:
+        holder, position = found.holder, found.match.from_source
+        if holder is None:
+            return
+        windows = found.match.windows_from_source
+        if holder.idle is not None and found.taken:
+            idle = holder.idle
+            self.ram.take(idle)
+            if self._disk is None:
+                self._keep_blocks(idle, position // BLOCK * BLOCK)
+            sequence.caches = idle.caches
+            sequence.uses, sequence.stored = idle.uses + 1, min(idle.stored, position)
+            self._layout.truncate(idle.caches, position, windows)
+        else:
+            self._layout.copy(holder.caches, sequence.caches, position, windows)
+
+    def _finish(self, sequence: Sequence, found: Found, payloads: list[Any]) -> None:
+        position = found.match.position
+        put_together(self._layout, self._needs, found.match, found.wanted, payloads, sequence.caches)
+        sequence.begin_at(position)
+        sequence.stored = max(sequence.stored, position // BLOCK * BLOCK) if self._disk else 0
+        sequence.stops = stops_of(sequence.request, position) if self._layout.positional else []
+        rank = self.ram.rank_of(sequence.uses, sequence.request.session)
+        self.ram.touch([piece.key for piece in found.wanted], rank)
+
+    def _come(self, sequence: Sequence, found: Found, read: list[Any]) -> None:
+        """On the reader's thread."""
+        self._arrived.put((sequence, found, read))
+        self._wake()
+
+    def _keep_position(self, sequence: Sequence, position: int, snapshot: Snapshot | None, durable: bool) -> None:
+        """The recurrent state and the windows at a position, behind which the caches are not far."""
+        rank = self.ram.rank_of(sequence.uses, sequence.request.session)
+        chain = sequence.chain
+        disk = self._disk if durable else None
+        if snapshot is not None:
+            self.ram.put(chain, position, "state", snapshot, rank)
+            if disk is not None:
+                disk.put(chain, position, "state", snapshot.encode())
+        if self._needs.window:
+            start = self._needs.window_start(position)
+            rows = self._layout.extract(sequence.caches, "window", start, position)
+            self._put_rows(chain, "window", start, position, rows, rank)
+            if disk is not None:
+                disk.put_rows(chain, "window", start, position, rows)
+
+    def _put_rows(self, chain: Chain, part: Part, start: int, end: int, rows: list[Any], rank: float) -> None:
+        for stop, row in zip(block_ends(start, end), rows, strict=True):
+            if not self.ram.tree.has(chain.key_at(stop), part):
+                self.ram.put(chain, stop, part, bytes(row), rank)  # a copy: rows share one buffer
+
+    def _thin(self, sequence: Sequence, position: int) -> None:
+        """Fewer snapshots of a long prefill, the further back the fewer."""
+        if position % EVERY == 0:
+            for place in superseded(position):
+                if place not in sequence.request.boundaries:
+                    self.ram.forget(sequence.chain.key_at(place), "state")
+
+    def _store(self, sequence: Sequence, position: int, partial: bool) -> None:
+        """Queue for the SSD tier what is not there; with `partial` up to `position`, else full blocks only."""
+        if self._disk is None or self._layout.problem or not self._layout.full:
+            return
+        sequence.next_store = position + STORE_EVERY
+        whole = position // BLOCK * BLOCK
+        if whole > sequence.stored:
+            sequence.stored = self._disk.store(sequence.chain, sequence.caches, "full", sequence.stored, whole)
+        if partial and position > whole == sequence.stored:
+            self._disk.store(sequence.chain, sequence.caches, "full", whole, position)
+
+    def _keep(self, sequence: Sequence, length: int) -> None:
+        """The caches of the sequence, good for its first `length` tokens, are idle now."""
+        caches, sequence.caches = sequence.caches, []
+        if not length or self._layout.problem:
+            return
+        self._layout.without_state(caches)
+        nbytes = self._layout.held_bytes(caches)
+        session = sequence.request.session
+        self.ram.keep(Idle(sequence.chain, caches, length, nbytes, session, sequence.uses, sequence.stored))
+
+    def _demote(self, idle: Idle) -> None:
+        """Slabs have to go: keep them as blocks, if that is the only copy."""
+        if self._disk is None:
+            self._keep_blocks(idle, 0)
+
+    def _keep_blocks(self, idle: Idle, start: int) -> None:
+        """Keep tokens from `start` on, which begins a block, as blocks in memory."""
+        chain, tree = idle.chain, self.ram.tree
+        while start < idle.length and tree.has(chain.key_at(min(start + BLOCK, idle.length)), "full"):
+            start += BLOCK
+        if start < idle.length and self._layout.full:
+            rows = self._layout.extract(idle.caches, "full", start, idle.length)
+            self._put_rows(chain, "full", start, idle.length, rows, idle.rank)

@@ -1,0 +1,2 @@
+from typing import Any
+Entry = Record = SsdTier = Any
