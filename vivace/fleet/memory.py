@@ -14,7 +14,7 @@ from typing import Any, Literal
 LayerKind = Literal["full", "window", "recurrent", "none"]
 
 SLAB_STEP = 256  # tokens
-WINDOW_SLACK = 1024  # tokens that a window's slab grows before it is compacted
+WINDOW_SLACK = 1088  # tokens that a window's slab grows before it is compacted
 
 # What configs call a layer that mixes tokens.
 _KINDS: dict[str, LayerKind] = {

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mlx_lm.models.base import create_causal_mask
 
 from vivace.engine.cache import slab as slabs
+from vivace.engine.cache.chain import BLOCK
 from vivace.engine.cache.slab import UNIT, Slab
 
 WINDOW = 8
@@ -42,7 +43,7 @@ def test_attention_in_pieces_equals_attention_over_the_whole(tight_slack, pieces
 
 @pytest.fixture
 def tight_slack(monkeypatch):
-    monkeypatch.setattr(slabs, "SLACK", 4)
+    monkeypatch.setattr(slabs, "SLACK", BLOCK + 4)
 
 
 def fill(slab: Slab, tokens: int) -> None:
@@ -73,12 +74,12 @@ def test_an_announced_length_is_allocated_at_once():
 
 
 def test_a_window_bounds_what_is_held(monkeypatch):
-    monkeypatch.setattr(slabs, "SLACK", 16)
+    monkeypatch.setattr(slabs, "SLACK", BLOCK + 16)
     slab = Slab(WINDOW)
     for _ in range(1000):
         fill(slab, 1)
     assert slab.offset == 1000
-    assert slab.length <= WINDOW + 17
+    assert slab.length <= WINDOW + BLOCK + 17
     assert capacity(slab) == UNIT
 
 

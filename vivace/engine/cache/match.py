@@ -90,7 +90,7 @@ def _with(
         from_source = min(from_source, position)
         if not needs.window:
             return Match(position, index if from_source else None, from_source)
-        if position <= reach and source.first <= max(0, position - needs.window):
+        if position <= reach and source.first <= needs.window_start(position):
             return Match(position, index, from_source, windows_from_source=True)
         if _has_windows(chain, position, has, needs):
             return Match(position, index if from_source else None, from_source)

@@ -4,15 +4,17 @@ A slab answers to the verbs that mlx-lm's models use on their caches (`offset`, 
 model runs on it unmodified. Capacity grows geometrically in units of 256 tokens; a write is in place as long as nothing
 else refers to the arrays.
 
-A slab with a `window` keeps at least the last `window` tokens and is compacted when it holds 1,024 more: other than a
-ring buffer it can be rolled back (`offset -= n`) by up to that much.
+A slab with a `window` keeps at least the last `window` tokens, from the beginning of a block on, and is compacted when it
+holds 1,024 more: other than a ring buffer it can be rolled back (`offset -= n`) by up to that much.
 """
 
 import mlx.core as mx
 from mlx_lm.models.base import create_causal_mask
 
+from vivace.engine.cache.chain import BLOCK
+
 UNIT = 256  # tokens
-SLACK = 1024  # tokens that a windowed slab may hold beyond its window
+SLACK = BLOCK + 1024  # tokens that a windowed slab may hold beyond its window
 
 
 Shape = tuple[int, ...]
@@ -171,7 +173,7 @@ class Slab:
         assert self.window is not None
         assert self.keys is not None
         assert self.values is not None
-        cut = self.length - self.window
+        cut = max(0, self.length - self.window - BLOCK)
         keep = slice(cut, self.length)
         keys, values = self.keys[..., keep, :], self.values[..., keep, :]
         self._dropped += cut
