@@ -96,11 +96,14 @@ class Loop:
         with the masks found meanwhile; then queue a chunk of prefill, first of tokens that were found to be forced."""
         self.steps += 1
         rows = self._rows_of_this_step()
+        leaving = [row for row in self.rows if row not in rows]
+        for row in leaving:
+            self._runner.leave(row)
         logits = self._decoder.forward(rows)
         self._emit(self._decoder.deliver())
         self._emit(self._decoder.sample(rows, logits))
         self._prefix.after_step(rows)
-        self._sort(rows)
+        self._sort([*leaving, *rows])
         plan = plan_step(self._view())
         self._admit(plan)
         self._prefill(plan)
@@ -196,7 +199,7 @@ class Loop:
     def _view(self) -> View:
         now = monotonic()
         limits = self.limits
-        filling = [s for s in self.waiting.values() if s.filling]
+        live = self._holding()
         waiting = tuple(
             Waiting(
                 s.id,
@@ -208,7 +211,7 @@ class Loop:
                 begun=not s.in_prompt,
             )
             for s in self.waiting.values()
-            if s.admitted is not None or not self._prefix.waits(s, filling)
+            if s.admitted is not None or not self._prefix.waits(s, live)
         )
         return View(
             waiting,
@@ -241,6 +244,8 @@ class Loop:
         for request_id in plan.admit:
             sequence = self.waiting[request_id]
             live = self._holding()
+            if self._prefix.waits(sequence, live):
+                continue  # for one that was admitted just now
             sequence.admitted = monotonic()
             self._prefix.fit()
             self._prefix.begin(sequence, live)

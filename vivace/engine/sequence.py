@@ -35,6 +35,7 @@ class Sequence:
     chain: Chain = field(init=False)  # prompt and output, stop token included
     restoring: bool = False  # its caches are being read from the SSD tier
     uses: int = 1  # turns of its conversation, as far as it took over the caches of the turn before
+    kept: int = 0  # tokens of the prompt that others can have from here
     stored: int = 0  # tokens handed to the SSD tier, full blocks
     next_store: int = 0  # the position from which on it is worth handing over more
     grammar: "Future[Matcher] | None" = None
@@ -72,10 +73,11 @@ class Sequence:
 
     def begin_at(self, position: int) -> None:
         """The caches hold so many tokens of the prompt."""
-        self.fed = self.prefilled = self.cached = position
+        self.fed = self.prefilled = self.cached = self.kept = position
 
     def until_stop(self, tokens: int) -> int:
         """As many of the next `tokens` as prefill may compute before it has to stop."""
+        tokens = min(tokens, self.prefill_left)
         stop = next((stop for stop in self.stops if stop > self.fed), None)
         return tokens if stop is None or not self.in_prompt else min(tokens, stop - self.fed)
 

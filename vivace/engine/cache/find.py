@@ -11,7 +11,7 @@ from vivace.engine.cache.match import Match, Needs, Source, match
 from vivace.engine.cache.ram import Idle, RamTier
 from vivace.engine.cache.restore import Piece, pieces
 
-TAIL = 2048  # tokens behind the prefix that idle slabs may lose when they are taken, which saves copying them
+TAIL = 2048  # tokens behind the prefix that idle slabs of another session may lose when they are taken, not copied
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Finder:
 
     def _source(self, holder: Holder, chain: Chain, limit: int, session: str) -> Source:
         tokens = holder.chain.common(chain, min(limit, holder.length))
-        idle = holder.idle
+        idle, tail = holder.idle, holder.length - tokens
         ours = idle is not None and bool(session) and idle.session == session
-        free = idle is not None and (ours or holder.length - tokens <= TAIL)
+        free = idle is not None and tail <= tokens and (ours or tail <= TAIL)
         first = self._layout.window_from(holder.caches) if tokens and self._needs.window else 0
         return Source(tokens, first, free)
 

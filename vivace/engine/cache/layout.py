@@ -38,9 +38,9 @@ class LayerShape:
     value_dim: int
     dtype: mx.Dtype
 
-    def of(self, blocks: int, tokens: int) -> tuple[Shape, Shape]:
-        """Shapes of the keys and the values of so many blocks of so many tokens, `[blocks, H, tokens, D]`."""
-        return (blocks, self.heads, tokens, self.key_dim), (blocks, self.heads, tokens, self.value_dim)
+    def of(self, tokens: int) -> tuple[Shape, Shape, mx.Dtype]:
+        """Of a block of so many tokens: shapes `[H, tokens, D]` of its keys and its values, and their dtype."""
+        return (self.heads, tokens, self.key_dim), (self.heads, tokens, self.value_dim), self.dtype
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Layout:
 
     def nbytes(self, part: Part, tokens: int) -> int:
         """Of one stored block of so many tokens."""
-        return sum(self.codec.nbytes(*shape.of(1, tokens), shape.dtype) for shape in self._shapes(part))
+        return sum(self.codec.nbytes(*shape.of(tokens)) for shape in self._shapes(part))
 
     def extract(self, caches: Sequence[Any], part: Part, start: int, end: int) -> list[Buffer]:
         """Tokens [start, end) of the part in rows of BLOCK tokens, the last perhaps shorter; a row is one buffer.
@@ -110,9 +110,8 @@ class Layout:
         coded = mx.array(np.stack([np.frombuffer(row, np.uint8) for row in rows]))
         begin = 0
         for shape, slab in zip(shapes, slabs, strict=True):
-            n, one = shape.of(len(rows), tokens), shape.of(1, tokens)
-            end = begin + self.codec.nbytes(*one, shape.dtype)
-            keys, values = self.codec.decode(coded[:, begin:end], *n, shape.dtype)
+            end = begin + self.codec.nbytes(*shape.of(tokens))
+            keys, values = self.codec.decode(coded[:, begin:end], *shape.of(tokens))
             slab.place(_joined(keys), _joined(values), start)
             begin = end
 

@@ -114,7 +114,7 @@ def _candidates(
         for position in sorted((whole * BLOCK + rest for rest in rests), reverse=True):
             if position <= limit and _reaches(chain, position, reach, has, needs):
                 yield position
-        if whole and reach != whole * BLOCK and (not needs.state or has(chain.key(whole), "state")):
+        if whole and (has(chain.key(whole), "state") if needs.state else reach != whole * BLOCK):
             yield whole * BLOCK
 
 

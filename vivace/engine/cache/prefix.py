@@ -109,6 +109,7 @@ class PrefixCache:
 
     def after_chunk(self, sequence: Sequence, position: int, snapshot: Snapshot | None) -> None:
         """A chunk of its prompt up to `position` is computed: keep what is worth it there."""
+        sequence.kept = position
         if self._layout.problem:
             return
         named = position in sequence.request.boundaries
@@ -145,19 +146,19 @@ class PrefixCache:
         self.ram.fit(self._limit())
         return self.ram.evictions > before
 
-    def waits(self, sequence: Sequence, filling: Iterable[Sequence]) -> bool:
+    def waits(self, sequence: Sequence, live: Iterable[Sequence]) -> bool:
         """Whether another sequence is computing a beginning that this one can have soon."""
         if self._layout.problem:
             return False
         limit = len(sequence.request.prompt) - 1
-        return any(self._gains(sequence, other, limit) for other in filling if other is not sequence)
+        return any(self._gains(sequence, other, limit) for other in live if other is not sequence)
 
     def _gains(self, sequence: Sequence, other: Sequence, limit: int) -> bool:
         common = sequence.chain.common(other.chain, min(limit, len(other.request.prompt) - 1))
         reach = common
         if self._layout.positional:
             reach = max((stop for stop in other.stops if stop <= common), default=0)
-        return reach - other.cached >= WORTH_WAITING and other.fed < reach
+        return reach - other.cached >= WORTH_WAITING and other.kept < reach
 
     def _take_source(self, sequence: Sequence, found: Found) -> None:
         holder, position = found.holder, found.match.from_source
@@ -251,3 +252,14 @@ class PrefixCache:
         if start < idle.length and self._layout.full:
             rows = self._layout.extract(idle.caches, "full", start, idle.length)
             self._put_rows(chain, "full", start, idle.length, rows, idle.rank)
+        for end in self._places(chain, idle.length):
+            rows = self._layout.extract(idle.caches, "full", end // BLOCK * BLOCK, end)
+            self._put_rows(chain, "full", end // BLOCK * BLOCK, end, rows, idle.rank)
+
+    def _places(self, chain: Chain, length: int) -> list[int]:
+        """Positions within blocks, up to `length`, at which something is kept that needs the full part too."""
+        if not self._layout.positional or not self._layout.full:
+            return []
+        lengths = self.ram.tree.partials
+        ends = (i * BLOCK + rest for i in range(length // BLOCK + 1) for rest in lengths.get(chain.key(i), ()))
+        return [end for end in ends if end <= length and self.ram.tree.knows(chain.key_at(end))]

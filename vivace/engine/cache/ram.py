@@ -1,8 +1,8 @@
 """The RAM tier: idle slabs and blocks within a limit, and who goes first.
 
 Every item has a rank: the clock when it was last used plus its worth; the lowest goes first and sets the clock (greedy
-dual, Cao & Irani 1997). Worth grows with use, up to WORTH, and is more for what belongs to a named session: so a
-conversation of many turns outlives side requests that came after its last turn, but not for ever.
+dual, Cao & Irani 1997). What was used once is worth 1. What was used again is worth more with every use, and most if it
+belongs to a named session: so a conversation outlives the side requests that come between its turns, but not for ever.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,8 @@ from vivace.engine.cache.layout import Part
 from vivace.engine.cache.snapshots import Snapshot
 from vivace.engine.cache.tree import Node, PrefixTree
 
-WORTH = 8.0  # of what was used so often or more
-SESSION = 2.0  # factor for what belongs to a named session
+USES = 8  # beyond which it does not count how often something was used
+AGAIN, SESSION = 4.0, 8.0  # worth of a use, from the second on: of any conversation, of a named one
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Idle:
     rank: float = 0.0
 
 def worth(uses: int, session: str) -> float:
-    return min(float(uses), WORTH) * (SESSION if session else 1.0)
+    return 1.0 if uses < 2 else min(uses, USES) * (SESSION if session else AGAIN)
 
 
 class RamTier:

@@ -42,6 +42,9 @@ class PrefixTree:
         node = self.nodes.get(key)
         return node is not None and part in node.parts
 
+    def knows(self, key: bytes) -> bool:
+        return key in self.nodes
+
     def put(self, chain: Chain, end: int, part: Part, payload: Any) -> Node:
         """Keep a part of the block that ends at `end` of this chain; it begins at the multiple of BLOCK before."""
         start = (end - 1) // BLOCK * BLOCK
