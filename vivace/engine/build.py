@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from vivace.engine.admission import Limits
+from vivace.engine.cache.open import open_storage
 from vivace.engine.device import Device, free_bytes, prepare
 from vivace.engine.loop import Emit, Loop
 from vivace.engine.matcher import GrammarCompiler
@@ -40,7 +41,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         raise LoadError(f"{request.model}: its first forward failed: {type(error).__name__}: {error}") from error
     limits = _limits(request, device, found)
     compiler = GrammarCompiler(Path(request.model), found.vocab_size)
-    storage = Storage(Layout.of(found.caches, codec(request.cache.codec)))
+    storage = open_storage(request, found.caches, model.dtype)
     loop = Loop(runner, compiler, limits, found.prefill_rate, emit, storage)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()
@@ -49,6 +50,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
 
 
 def _limits(request: Load, device: Device, found: Probe) -> Limits:
+    free = free_bytes()
     return Limits(
         context=request.context,
         max_batch=request.max_batch or device.max_batch,
@@ -57,7 +59,8 @@ def _limits(request: Load, device: Device, found: Probe) -> Limits:
         budget_s=request.prefill_budget_ms / 1000,
         vocab_size=found.vocab_size,
         cost=found.cost,
-        cache_bytes=free_bytes(),
+        cache_bytes=free,
+        prefix_bytes=free if request.cache.ram_bytes is None else min(request.cache.ram_bytes, free),
     )
 
 

@@ -83,6 +83,7 @@ class Loop:
         """Work until a Drain has been served."""
         while not (self._draining and not self.busy):
             self.turn(block=True)
+        self._prefix.close()
 
     def turn(self, block: bool = False) -> None:
         """Take the inbox and make one step, if there is work. With `block`, wait for a message when there is none."""

@@ -12,6 +12,7 @@ from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, VOCAB
 from vivace.engine.cache import slab
 from vivace.engine.cache.chain import BLOCK
+from vivace.engine.cache.ssd import SsdTier
 from vivace.protocol import Cancel
 
 OUTPUT = 12
@@ -150,6 +151,70 @@ def test_without_memory_for_it_nothing_is_kept_and_all_is_right(engine, loaded):
     assert harness.loop._prefix.ram.nbytes == 0
 
 
+@pytest.fixture
+def restarted(engine, tmp_path, tight):
+    """restarted(kind) -> an engine over one folder; each call is a new start."""
+    tiers: list[SsdTier] = []
+
+    def start(kind: str, **more) -> Harness:
+        for tier in tiers:
+            tier.close()
+        tiers.append(SsdTier(tmp_path, kind, 1 << 30, free_floor_bytes=0))
+        return engine(kind, disk=tiers[-1], **more)
+
+    yield start
+    tiers[-1].close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_a_restart_the_conversation_goes_on_from_the_disk(restarted, loaded, kind):
+    said = talk(restarted(kind), 3)
+    prompt, answer, _ = said[-1]
+    harness = restarted(kind)
+    assert harness.answer(prompt, OUTPUT) == answer == reference(loaded(kind), prompt, OUTPUT)[0]
+    assert harness.finished["alone"].cached_tokens >= len(prompt) - 5 - BLOCK
+    longer = [*prompt[:-5], *answer, *tokens(40), 1, 2, 3, 4, 5]
+    harness = restarted(kind)
+    assert harness.answer(longer, OUTPUT) == reference(loaded(kind), longer, OUTPUT)[0]
+    assert harness.finished["alone"].cached_tokens >= len(prompt) - 5
+
+
+def test_others_go_on_while_blocks_are_read(restarted, monkeypatch):
+    prompt = tokens(500)
+    restarted("qwen3_5").answer(prompt, OUTPUT)
+    harness = restarted("qwen3_5")
+    held: list = []
+    tier = harness.loop._prefix._disk.tier
+    monkeypatch.setattr(tier, "read", lambda entries, done: held.append((entries, done)), raising=False)
+    harness.submit("talks", tokens(40), 30)
+    for _ in range(5):
+        harness.turn()
+    before = len(harness.tokens["talks"])
+    harness.submit("waits", prompt, OUTPUT)
+    for _ in range(5):
+        harness.turn()
+    assert held
+    assert len(harness.tokens["talks"]) >= before + 4
+    assert "waits" not in harness.tokens
+    monkeypatch.undo()
+    tier.read(*held[0])
+    harness.run()
+    assert harness.finished["waits"].cached_tokens == len(prompt) - 1
+
+
+def test_what_went_missing_on_the_disk_is_computed(restarted, loaded, tmp_path):
+    prompt = tokens(500)
+    restarted("qwen3").answer(prompt, OUTPUT)
+    restarted("qwen3").loop._prefix.close()
+    for path in tmp_path.rglob("*.kv"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 255
+        path.write_bytes(data)
+    harness = restarted("qwen3")
+    assert harness.answer(prompt, OUTPUT) == reference(loaded("qwen3"), prompt, OUTPUT)[0]
+    assert harness.finished["alone"].cached_tokens < len(prompt) - 1
+
+
 # A small family of prompts with shared and diverging beginnings.
 TRUNK = tokens(330, 5)
 PROMPTS = [
@@ -162,14 +227,16 @@ ACTIONS = st.one_of(
     st.tuples(st.just("limit"), st.sampled_from([0, 50_000, 200_000, 1 << 30])),
     st.tuples(st.just("evict"), st.integers(1, 4)),
     st.tuples(st.just("finish")),
+    st.tuples(st.just("forget")),
 )
 
 
+@pytest.mark.parametrize("with_disk", [False, True])
 @pytest.mark.parametrize("kind", ["qwen3", "gemma3", "qwen3_5", "falcon_h1", "deepseek_v3"])
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=st.lists(ACTIONS, max_size=25))
-def test_any_history_gives_the_answers_of_an_uncached_engine(loaded, harnesses, expected, kind, actions):
-    harness = harnesses(kind)
+def test_any_history_gives_the_answers_of_an_uncached_engine(harnesses, expected, kind, with_disk, actions):
+    harness = harnesses(kind, with_disk)
     harness.loop._prefix.ram.clear()
     harness.loop.limits.prefix_bytes = 1 << 30
     asked: dict[str, tuple[int, int]] = {}
@@ -203,6 +270,9 @@ def _act(harness: Harness, action: tuple, asked: dict[str, tuple[int, int]]) -> 
                 ram._evict(item)
         case ("finish",):
             harness.run()
+        case ("forget",):  # as a restart does
+            harness.run()
+            harness.loop._prefix.ram.clear()
 
 
 def held_bytes(harness: Harness) -> int:
@@ -215,8 +285,14 @@ def held_bytes(harness: Harness) -> int:
 
 
 @pytest.fixture(scope="module")
-def harnesses(loaded):
-    return lru_cache(lambda kind: Harness(loaded(kind), max_waiting=100))
+def harnesses(loaded, tmp_path_factory):
+    """harnesses(kind, with_disk) -> an engine that lives through all examples, and its disk too."""
+
+    def make(kind: str, with_disk: bool) -> Harness:
+        tier = SsdTier(tmp_path_factory.mktemp(kind), kind, 1 << 30, free_floor_bytes=0) if with_disk else None
+        return Harness(loaded(kind), disk=tier, max_waiting=100)
+
+    return lru_cache(maxsize=None)(make)
 
 
 @pytest.fixture(scope="module")

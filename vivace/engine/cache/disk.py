@@ -8,6 +8,7 @@ from vivace.engine.cache.layout import Buffer, Layout, Part
 from vivace.engine.cache.ssd import Entry, Record, SsdTier
 
 PAGE = 256  # blocks looked up at once
+FIRST_GUESS = 5e8  # bytes/s of a disk that nothing was read from yet
 
 
 class Disk:
@@ -37,7 +38,7 @@ class Disk:
             if len(usable) < len(keys):
                 break
             first += len(keys)
-        for entry in self._tier.short_blocks(parents):
+        for entry in self._tier.shorter(parents, 4 * BLOCK):
             found[entry.key, entry.part] = entry
         return found
 
@@ -60,13 +61,16 @@ class Disk:
         key, parent = chain.key_at(end), chain.key(start // BLOCK)
         return self._tier.put(Record(key, part, parent, chain.packed(start, end), payload))
 
-    def touch(self, chain: Chain, end: int) -> None:
-        """All of this prefix was used now."""
-        self._tier.touch_keys([*chain.keys(1, end // BLOCK), *([chain.key_at(end)] if end % BLOCK else [])])
+    def touch(self, chain: Chain, end: int, state: bool) -> None:
+        """This prefix was used now, with the state at its end."""
+        names: list[tuple[bytes, Part]] = [(chain.key(end // BLOCK), "full")] if end >= BLOCK else []
+        if end % BLOCK:
+            names.append((chain.key_at(end), "full"))
+        self._tier.touch_blocks([*names, (chain.key_at(end), "state")] if state else names)
 
     def seconds(self, nbytes: int) -> float:
         """How long it takes to read so much."""
-        return nbytes / max(self._tier.stats().read_bandwidth, 1.0)
+        return nbytes / (self._tier.read_bytes_per_s or FIRST_GUESS)
 
 
 def _while(predicate: Callable[[bytes], bool], keys: list[bytes]) -> list[bytes]:

@@ -136,7 +136,7 @@ class PrefixCache:
                 self._keep_position(sequence, length, state, durable=True)
             self._store(sequence, length, partial=True)
             if self._disk is not None:
-                self._disk.touch(sequence.chain, length)
+                self._disk.touch(sequence.chain, length, self._needs.state)
         self._keep(sequence, length)
         self.fit()
 
@@ -145,6 +145,11 @@ class PrefixCache:
         before = self.ram.evictions
         self.ram.fit(self._limit())
         return self.ram.evictions > before
+
+    def close(self) -> None:
+        """Write what waits to be written."""
+        if self._disk is not None:
+            self._disk.tier.close()
 
     def waits(self, sequence: Sequence, live: Iterable[Sequence]) -> bool:
         """Whether another sequence is computing a beginning that this one can have soon."""

@@ -164,6 +164,16 @@ class Index:
         sql = f"SELECT {_COLUMNS} FROM records WHERE parent = ? AND model = ? LIMIT ?"
         return [Entry._make(row) for row in self._db.execute(sql, (parent, model.number, most))]
 
+    def shorter(self, model: Model, parents: Sequence[bytes], nbytes: int) -> list[Entry]:
+        """Blocks that follow these and whose tokens take less than `nbytes`."""
+        found: list[Entry] = []
+        for start in range(0, len(parents), _CHUNK):
+            some = parents[start : start + _CHUNK]
+            wanting = f"WITH w (k) AS (VALUES {', '.join(['(?)'] * len(some))})"
+            sql = f"{wanting} SELECT {_COLUMNS} FROM w CROSS JOIN records WHERE parent = k AND model = ? AND length(tokens) < ?"
+            found += [Entry._make(row) for row in self._db.execute(sql, [*some, model.number, nbytes])]
+        return found
+
     def contains(self, model: Model, key: bytes, part: Part) -> bool:
         sql = "SELECT key FROM records WHERE id = ?"
         row = self._db.execute(sql, (row_id(model, key, part),)).fetchone()

@@ -109,6 +109,14 @@ class Pending:
         with self._changed:
             return [_entry(each) for each in self._open.values() if each.parent == parent]
 
+    def shorter(self, parents: Sequence[bytes], nbytes: int) -> list[Entry]:
+        """Those behind these blocks whose tokens take less than `nbytes`."""
+        with self._changed:
+            if not self._open:
+                return []
+            behind = set(parents)
+            return [_entry(e) for e in self._open.values() if e.parent in behind and len(e.tokens) < nbytes]
+
     def get(self, name: Name) -> Record | Entry | None:
         with self._changed:
             return self._open.get(name)

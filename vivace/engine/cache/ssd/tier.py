@@ -137,6 +137,17 @@ class SsdTier:
             stored = []
         return list({(entry.key, entry.part): entry for entry in stored + waiting}.values())[:MOST_CHILDREN]
 
+    def shorter(self, parents: Sequence[bytes], nbytes: int) -> list[Entry]:
+        """Blocks that follow these and whose tokens take less than `nbytes`."""
+        if self.problem is not None:
+            return []
+        waiting = self._pending.shorter(parents, nbytes)
+        try:
+            return self._index.shorter(self._model, parents, nbytes) + waiting
+        except ERRORS as error:
+            self._mistrust(error)
+            return waiting
+
     def put(self, record: Record) -> bool:
         """Queue it to be written; False if it will not be. Its payload must not change any more."""
         accepted = (
@@ -157,8 +168,17 @@ class SsdTier:
 
     def touch(self, entries: Iterable[Entry]) -> None:
         """These were used: of a full part, the blocks before it count as used too."""
+        self.touch_blocks((entry.key, entry.part) for entry in entries)
+
+    def touch_blocks(self, names: Iterable[tuple[bytes, Part]]) -> None:
+        """The same by key and part."""
         if self.problem is None:
-            self._pending.post(Touch([(entry.key, entry.part) for entry in entries]))
+            self._pending.post(Touch(list(names)))
+
+    @property
+    def read_bytes_per_s(self) -> float:
+        """Smoothed; 0 before the first read of any size."""
+        return 0.0 if self.problem is not None else self._reader.bytes_per_s
 
     def flush(self, timeout_s: float) -> bool:
         """Whether all that was put is on the disk and in the index."""
