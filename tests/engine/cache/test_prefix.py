@@ -176,7 +176,7 @@ def test_after_a_restart_the_conversation_goes_on_from_the_disk(restarted, loade
     longer = [*prompt[:-5], *answer, *tokens(40), 1, 2, 3, 4, 5]
     harness = restarted(kind)
     assert harness.answer(longer, OUTPUT) == reference(loaded(kind), longer, OUTPUT)[0]
-    assert harness.finished["alone"].cached_tokens >= len(prompt) - 5
+    assert harness.finished["alone"].cached_tokens >= len(prompt) - 5 - BLOCK
 
 
 def test_others_go_on_while_blocks_are_read(restarted, monkeypatch):

@@ -112,7 +112,8 @@ class PrefixCache:
         sequence.kept = position
         if self._layout.problem:
             return
-        named = position in sequence.request.boundaries
+        boundaries = sequence.request.boundaries or (len(sequence.request.prompt) - 1,)
+        named = position in boundaries
         if position in sequence.stops:
             self._keep_position(sequence, position, snapshot, durable=named)
             self._thin(sequence, position)
