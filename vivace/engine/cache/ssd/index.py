@@ -21,6 +21,8 @@ _COLUMNS = "key, part, parent, tokens, nbytes, segment, offset"
 _CHUNK = 512
 _FEW = 32
 
+_TABLES = "SELECT type, name, sql FROM sqlite_master"
+
 # FULL: one sync more in each commit, twice a second, and what was confirmed survives a power cut. Deleted rows are
 # overwritten, they hold prompts. The log counts towards the folder's limit and stays near 1 MB.
 _SETTINGS = (
@@ -135,11 +137,16 @@ class Index:
             raise
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong in it."""
+        """Whether SQLite finds nothing wrong in it, and its tables are ours."""
         try:
-            return bool(self._db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok" and self.sealed() is not None)
+            return bool(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok") and self._has_our_tables()
         except ERRORS:
             return False
+
+    def _has_our_tables(self) -> bool:
+        with contextlib.closing(sqlite3.connect(":memory:")) as pattern:
+            pattern.executescript(_SCHEMA)
+            return set(pattern.execute(_TABLES)) == set(self._db.execute(_TABLES))
 
     # Finding
 
@@ -158,7 +165,7 @@ class Index:
         wanting = f"WITH w (n) AS (VALUES {places})"
         sql = f"{wanting} SELECT n, {_COLUMNS} FROM w CROSS JOIN records WHERE id BETWEEN n AND n + 2"
         rows = self._db.execute(sql, numbers + [-4] * (width - len(numbers)))
-        return [Entry._make(row[1:]) for row in rows if wanted.get(row[0]) == row[1]]
+        return [Entry._make(row[1:]) for row in rows if wanted.get(row[0]) == row[1] and type(row[4]) is bytes]
 
     def children(self, model: Model, parent: bytes, most: int) -> list[Entry]:
         sql = f"SELECT {_COLUMNS} FROM records WHERE parent = ? AND model = ? LIMIT ?"

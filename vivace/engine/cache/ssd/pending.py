@@ -87,15 +87,14 @@ class Pending:
                 if self._open.get((entry.key, entry.part)) is entry:
                     del self._open[entry.key, entry.part]
 
-    def drop_records(self) -> int:
-        """Give up all records that wait; how many."""
+    def drop_records(self) -> None:
+        """Give up all records that wait."""
         with self._changed:
             records = [item for item in self._items if isinstance(item, Record)]
             self._items = deque(item for item in self._items if not isinstance(item, Record))
             for record in records:
                 self.nbytes -= record.nbytes
                 self._open.pop((record.key, record.part), None)
-            return len(records)
 
     def find(self, keys: Sequence[bytes]) -> dict[Name, Entry]:
         """Those of these blocks that are here."""

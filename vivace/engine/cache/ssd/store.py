@@ -31,6 +31,7 @@ class Store:
         self._segment: SegmentWriter | None = None
         self._full: list[SegmentWriter] = []
         self._rows: list[Entry] = []
+        self._settled: list[Entry] = []
         self._used: list[Name] = []
         self._forgotten: list[Entry] = []
         self.written_bytes = 0
@@ -69,18 +70,22 @@ class Store:
     def forget(self, entry: Entry) -> None:
         self._forgotten.append(entry)
 
-    def commit(self) -> list[Entry]:
-        """Sync the bytes, then write their rows. What no longer has to be found otherwise."""
-        rows = self._rows
+    def take_settled(self) -> list[Entry]:
+        """Those written that the index has by now, or that are lost."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    def commit(self) -> None:
+        """Sync the bytes, then write their rows."""
         self._drop_removed()
         for segment in self._segments():
             segment.sync()
         with self._index.transaction():
             self._write_rows()
+        self._settled += self._rows
         self._rows, self._used, self._forgotten = [], [], []
         while self._full:
             self._full.pop().close()
-        return rows
 
     def keep_floor(self) -> None:
         """Evict when others have filled the disk."""
@@ -91,6 +96,7 @@ class Store:
 
     def clear(self) -> int:
         """Forget the model, in all processes; bytes freed."""
+        self._settled += self._rows
         self._rows, self._used, self._forgotten = [], [], []
         for segment in self._segments():
             segment.close()
@@ -115,6 +121,7 @@ class Store:
         return [*self._full, *([self._segment] if self._segment else [])]
 
     def _segment_for(self, nbytes: int) -> SegmentWriter:
+        self._drop_removed()
         if self._segment and self._segment.size + nbytes > self._limits.segment and not self._segment.is_empty:
             self._retire()
             self.commit()
@@ -131,13 +138,14 @@ class Store:
             self._segment = None
 
     def _drop_removed(self) -> None:
-        """Give up segments that were cleared away, with what lies in them."""
+        """Give up segments that others cleared away, with what lies in them."""
         removed = [segment for segment in self._segments() if segment.is_removed]
         for segment in removed:
             segment.close()
         self._full = [segment for segment in self._full if segment not in removed]
         self._segment = None if self._segment in removed else self._segment
         numbers = {segment.number for segment in removed}
+        self._settled += [row for row in self._rows if row.segment in numbers]
         self._rows = [row for row in self._rows if row.segment not in numbers]
 
     def _write_rows(self) -> None:

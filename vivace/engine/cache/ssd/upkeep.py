@@ -90,10 +90,10 @@ class Upkeep:
 
     def rebuild(self) -> None:
         """Make the index anew from the segments, unless another process did."""
+        self._folder.prepare()
         with self._folder.lock(LOCK_WAIT_S) as held:
             if not held:
                 raise OSError("the cache folder is locked by another process")
-            self._folder.prepare()
             if not self._index.is_sound():
                 self._make_index()
             self._adopt_orphans(also_owned=True)

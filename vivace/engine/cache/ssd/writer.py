@@ -49,8 +49,8 @@ class Writer:
     def clear(self, timeout_s: float) -> int:
         """Forget the model; bytes freed."""
         freed: list[int] = []
-        self.given_up += self._pending.drop_records()
-        self._call(lambda: freed.append(self._store.clear()), timeout_s)
+        self._pending.drop_records()
+        self._call(lambda: freed.append(self._clear()), timeout_s)
         return sum(freed)
 
     def repair(self) -> None:
@@ -111,10 +111,22 @@ class Writer:
 
     def _commit(self) -> None:
         self._due = time.monotonic() + COMMIT_S  # for another try, should this one fail
-        self._pending.committed(self._store.commit())
+        self._store.commit()
         self._due = None
-        self._trouble = ""
+        self._settle()
         self._store.keep_floor()
+
+    def _settle(self) -> None:
+        """What the index has is no longer pending; and that it has something shows that the disk writes."""
+        settled = self._store.take_settled()
+        self._pending.committed(settled)
+        if settled and not self.trouble:
+            self._trouble = ""
+
+    def _clear(self) -> int:
+        freed = self._store.clear()
+        self._settle()
+        return freed
 
     def _end(self) -> None:
         self._ending = True
