@@ -168,6 +168,12 @@ def test_values_may_have_no_width_and_there_may_be_no_block():
         assert there_and_back(name, keys[:0], values[:0])[0].shape == (0, 1, 8, 64)
 
 
+@pytest.mark.parametrize(("name", "like"), [("k8v4", "q8"), ("v4", "plain"), ("v2", "plain")])
+def test_what_latent_attention_caches_is_coded_as_keys(name, like):
+    latents, positions = random((2, 1, 8, 512)), random((2, 1, 8, 64), seed=1)
+    assert mx.array_equal(codec(name).encode(latents, positions), codec(like).encode(latents, positions))
+
+
 @pytest.mark.parametrize(("name", "smaller"), [("v4", 0.73), ("v3", 0.80), ("v2", 0.86)])
 def test_values_of_a_dense_model_get_that_much_smaller_than_in_bfloat16(name, smaller):
     block = (8, 64, 128)
