@@ -12,6 +12,8 @@
 Names are those of Rapid-MLX and vLLM: `v4` leaves the keys alone, since softmax takes their errors much worse than an
 average takes those of values. `v2` is the setting that makes values 86 % smaller than in bf16.
 
+What multi-head latent attention caches is all coded as keys (`pair.py`): there `v4`, `v3` and `v2` change nothing.
+
 Vectors too short to gain from a codec are kept as the next better one keeps them. The lossy ones make NaN 0 and cut
 infinities: such a vector loses its precision, its neighbours do not.
 """

@@ -35,7 +35,11 @@ class Codec(Protocol):
 
 
 class Pair:
-    """`keys`, `values`: coders, of which the first that fits the vectors is taken."""
+    """`keys`, `values`: coders, of which the first that fits the vectors is taken.
+
+    What mlx-lm's models with multi-head latent attention cache as values are the parts of keys that carry positions
+    (one head, other depth than the latents, from which keys and values are computed): both are coded as keys.
+    """
 
     def __init__(self, name: str, keys: tuple[Coder, ...], values: tuple[Coder, ...]) -> None:
         self.name = name
@@ -43,17 +47,24 @@ class Pair:
 
     def encode(self, keys: mx.array, values: mx.array) -> mx.array:
         assert keys.dtype == values.dtype
-        return mx.concatenate([_encode(self._keys, keys), _encode(self._values, values)], axis=1)
+        coders = self._for_values(keys.shape[1:], values.shape[1:])
+        return mx.concatenate([_encode(self._keys, keys), _encode(coders, values)], axis=1)
 
     def decode(
         self, rows: mx.array, key_shape: Shape, value_shape: Shape, dtype: mx.Dtype
     ) -> tuple[mx.array, mx.array]:
         end = _nbytes(self._keys, key_shape, dtype)
         keys = _decode(self._keys, rows[:, :end], key_shape, dtype)
-        return keys, _decode(self._values, rows[:, end:], value_shape, dtype)
+        return keys, _decode(self._for_values(key_shape, value_shape), rows[:, end:], value_shape, dtype)
 
     def nbytes(self, key_shape: Shape, value_shape: Shape, dtype: mx.Dtype) -> int:
-        return _nbytes(self._keys, key_shape, dtype) + _nbytes(self._values, value_shape, dtype)
+        coders = self._for_values(key_shape, value_shape)
+        return _nbytes(self._keys, key_shape, dtype) + _nbytes(coders, value_shape, dtype)
+
+    def _for_values(self, key_shape: Shape, value_shape: Shape) -> tuple[Coder, ...]:
+        one_head = key_shape[-3:-2] == value_shape[-3:-2] == (1,)
+        latent = one_head and key_shape[-1] != value_shape[-1]
+        return self._keys if latent else self._values
 
 
 def _choice(coders: tuple[Coder, ...], depth: int, dtype: mx.Dtype) -> Coder:
