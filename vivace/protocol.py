@@ -68,6 +68,13 @@ class Load(msgspec.Struct, frozen=True, tag="load", omit_defaults=True):
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
+    """One sequence.
+
+    `boundaries`: positions in the prompt, ascending, 0 < p < its length, where the prompt of the next turn or of a
+    sibling is likely to part from this one: prefill stops exactly there and a recurrent state is kept. `session`: the
+    conversation that it belongs to, if known. `salt`: a namespace; what has another salt is never shared.
+    """
+
     id: str
     prompt: list[int]
     max_tokens: int
@@ -76,6 +83,9 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", omit_defaults=True):
     grammar: Grammar | None = None
     thinking: Thinking | None = None
     priority: int = 0  # lower is served first
+    boundaries: tuple[int, ...] = ()
+    session: str = ""
+    salt: str = ""
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -9,6 +9,7 @@ import msgspec
 from tokenizers import Tokenizer
 
 from vivace import protocol
+from vivace.chat.boundaries import Boundaries, positions
 from vivace.chat.conversation import Conversation, Options, Tool
 from vivace.chat.detokenizer import TokenTable
 from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS, choose
@@ -16,6 +17,8 @@ from vivace.chat.dialects.answer import AnswerParser
 from vivace.chat.facts import Checkpoint, CheckpointError
 from vivace.chat.grammar import GrammarBuilder, Start, check_schemas
 from vivace.chat.guard import MarkerGuard
+from vivace.chat.rendering import Rendering
+from vivace.chat.segments import Encoded, Segmenter
 from vivace.chat.template import ChatTemplate, template_kwargs, template_messages, template_tools
 from vivace.chat.text_stream import TextStream
 from vivace.errors import invalid
@@ -29,6 +32,7 @@ class Prepared:
 
     Attributes:
         text: the rendered prompt, `token_ids` its tokens.
+        boundaries: token positions where the next prompt will probably part from this one (chat/boundaries.py).
         reasoning_open: the prompt ends inside reasoning.
         grammar: what constrains the output; `relaxed` says which wishes are not held.
         thinking: what limits the reasoning.
@@ -38,6 +42,7 @@ class Prepared:
 
     text: str
     token_ids: list[int]
+    boundaries: tuple[int, ...]
     reasoning_open: bool
     grammar: protocol.Grammar | None
     thinking: protocol.Thinking | None
@@ -75,6 +80,9 @@ class ChatModel:
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
         self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
+        written = (checkpoint.chat_template, checkpoint.tool_template, *checkpoint.special_tokens.values())
+        self._segmenter = Segmenter(tokenizer, "\n".join(filter(None, written)))
+        self._boundaries = Boundaries()
         self._guard = MarkerGuard(tokenizer, template_text or "", kept=self._reasoning.markers)
         self._template = _template(checkpoint, checkpoint.chat_template)
         self._tool_template = _template(checkpoint, checkpoint.tool_template) or self._template
@@ -107,14 +115,18 @@ class ChatModel:
             raise invalid("This model has no chat template: it completes text, but does not chat.", "model")
         messages = template_messages(conversation, template.system)
         messages, offered, guard = self._guard.protect(messages, template_tools(tools))
-        prompt = template.render(messages, offered, template_kwargs(options))
+        rendering = Rendering(conversation, template, messages, offered, template_kwargs(options), guard)
+        prompt = rendering.guarded(messages)
         _check_unicode(prompt)
+        text = rendering.clean(prompt)
+        encoded = Encoded(text, self._segmenter.encode(self._guard.pieces(prompt, guard)))
         start = self._start(prompt)
         grammar, relaxed = self._grammars.build(conversation, start)
         thinking, unlimited = self._thinking(options, start)
         return Prepared(
-            text=prompt.replace(guard, "") if guard else prompt,
-            token_ids=self._guard.encode(prompt, guard),
+            text=text,
+            token_ids=encoded.ids,
+            boundaries=positions(encoded, self._boundaries.find(text, rendering)),
             reasoning_open=start.reasoning_open,
             grammar=grammar,
             thinking=thinking,

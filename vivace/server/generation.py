@@ -110,6 +110,7 @@ def _requests(prepared: "Prepared", n: int, seed: int, max_tokens: int) -> Itera
             stop_ids=prepared.stop_ids,
             grammar=prepared.grammar,
             thinking=prepared.thinking,
+            boundaries=prepared.boundaries,
         )
 
 
