@@ -15,9 +15,9 @@ from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS, choose
 from vivace.chat.dialects.answer import AnswerParser
 from vivace.chat.facts import Checkpoint, CheckpointError
 from vivace.chat.grammar import GrammarBuilder, Start, check_schemas
-from vivace.chat.guard import MarkerGuard
-from vivace.chat.template import ChatTemplate, template_kwargs, template_messages, template_tools
+from vivace.chat.prompts import PromptWriter
 from vivace.chat.text_stream import TextStream
+from vivace.chat.turns import Origin, Recorder
 from vivace.errors import invalid
 
 __all__ = ["ChatModel", "Checkpoint", "CheckpointError", "Prepared"]
@@ -29,6 +29,8 @@ class Prepared:
 
     Attributes:
         text: the rendered prompt, `token_ids` its tokens.
+        boundaries: token positions where the next prompt will probably part from this one (chat/boundaries.py).
+        origin: what an answer to this prompt is remembered by.
         reasoning_open: the prompt ends inside reasoning.
         grammar: what constrains the output; `relaxed` says which wishes are not held.
         thinking: what limits the reasoning.
@@ -38,6 +40,8 @@ class Prepared:
 
     text: str
     token_ids: list[int]
+    boundaries: tuple[int, ...]
+    origin: Origin
     reasoning_open: bool
     grammar: protocol.Grammar | None
     thinking: protocol.Thinking | None
@@ -75,9 +79,7 @@ class ChatModel:
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
         self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
-        self._guard = MarkerGuard(tokenizer, template_text or "", kept=self._reasoning.markers)
-        self._template = _template(checkpoint, checkpoint.chat_template)
-        self._tool_template = _template(checkpoint, checkpoint.tool_template) or self._template
+        self._prompts = PromptWriter(self.checkpoint, tokenizer, kept=self._reasoning.markers)
 
     @classmethod
     def load(cls, path: Path, *, tool_dialect: str = "auto", reasoning_dialect: str = "auto") -> "ChatModel":
@@ -102,19 +104,15 @@ class ChatModel:
     def _prepare(self, conversation: Conversation, options: Options) -> Prepared:
         check_schemas(conversation)
         tools = conversation.tools if conversation.tool_choice.mode != "none" else ()
-        template = self._tool_template if tools else self._template
-        if template is None:
-            raise invalid("This model has no chat template: it completes text, but does not chat.", "model")
-        messages = template_messages(conversation, template.system)
-        messages, offered, guard = self._guard.protect(messages, template_tools(tools))
-        prompt = template.render(messages, offered, template_kwargs(options))
-        _check_unicode(prompt)
-        start = self._start(prompt)
+        prompt = self._prompts.write(conversation, tools, options)
+        start = self._start(prompt.guarded)
         grammar, relaxed = self._grammars.build(conversation, start)
         thinking, unlimited = self._thinking(options, start)
         return Prepared(
-            text=prompt.replace(guard, "") if guard else prompt,
-            token_ids=self._guard.encode(prompt, guard),
+            text=prompt.text,
+            token_ids=prompt.token_ids,
+            boundaries=prompt.boundaries,
+            origin=prompt.origin,
             reasoning_open=start.reasoning_open,
             grammar=grammar,
             thinking=thinking,
@@ -132,6 +130,10 @@ class ChatModel:
         is_open, must_call = prepared.reasoning_open, prepared.must_call
         parser = AnswerParser(self._tools, self._reasoning, prepared.tools, is_open, tokens, must_call)
         return TextStream(self._table, parser, prepared.stop)
+
+    def record(self, prepared: Prepared) -> Recorder:
+        """Remembers one answer as it was generated, for the prompts that it will be part of; one per choice."""
+        return self._prompts.record(prepared.origin)
 
     def _start(self, prompt: str) -> Start:
         closers = self._reasoning.closers
@@ -198,16 +200,3 @@ def _known(registry: Mapping[str, Any], name: str, setting: str) -> Any:
     if name not in registry:
         raise CheckpointError(f"{setting} {name!r} is not known. There are: auto, {', '.join(sorted(registry))}.")
     return registry[name]
-
-
-def _template(checkpoint: Checkpoint, source: str | None) -> ChatTemplate | None:
-    return ChatTemplate(source, checkpoint.special_tokens) if source is not None else None
-
-
-def _check_unicode(prompt: str) -> None:
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise invalid(
-            f"A text holds half a surrogate pair ({error.object[error.start]!r}): no valid Unicode."
-        ) from error

@@ -70,7 +70,8 @@ class Options:
     `stop`: strings that end the answer and are not part of it. `top_logprobs`: None is no logprobs, 0 only those of
     the drawn tokens. `thinking`: whether the model shall reason; None leaves it to the template. `thinking_budget`:
     tokens of reasoning, after which it is ended; None is no limit. `template_kwargs` are handed to the chat template as
-    they are.
+    they are. `session`: the conversation that the request belongs to, as the client names it; `cache_salt`: what has
+    another one shares no cached prompt.
     """
 
     max_tokens: int | None = None
@@ -91,3 +92,5 @@ class Options:
     reasoning_effort: str | None = None
     template_kwargs: JSON = field(default_factory=dict)
     user: str | None = None
+    session: str = ""
+    cache_salt: str = ""

@@ -23,7 +23,6 @@ class MarkerGuard:
     """
 
     def __init__(self, tokenizer: Tokenizer, template: str, kept: Collection[str]) -> None:
-        self._tokenizer = tokenizer
         added = tokenizer.get_added_tokens_decoder().values() if _pieces_join(tokenizer) else ()
         usable = [t.content for t in added if len(t.content) > 1 and (t.special or _is_marker(t.content, template))]
         self._all = _any_of(usable)
@@ -42,10 +41,10 @@ class MarkerGuard:
         pattern = self._strict if role == "assistant" else self._all
         return lambda text: pattern.sub(lambda m: m.group()[0] + guard + m.group()[1:], text)
 
-    def encode(self, prompt: str, guard: str) -> list[int]:
-        """Ids of the prompt; no special tokens are added."""
-        pieces = prompt.split(guard) if guard else [prompt]
-        return [token for piece in pieces for token in self._tokenizer.encode(piece, add_special_tokens=False).ids]
+    @staticmethod
+    def pieces(prompt: str, guard: str) -> list[str]:
+        """The texts that are encoded apart."""
+        return prompt.split(guard) if guard else [prompt]
 
 
 def _is_marker(text: str, template: str) -> bool:

@@ -50,13 +50,15 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
         self.system = self._probe_system()
 
-    def render(self, messages: list[JSON], tools: list[JSON] | None, kwargs: Mapping[str, Any]) -> str:
-        """The prompt, up to where the assistant's answer begins.
+    def render(
+        self, messages: list[JSON], tools: list[JSON] | None, kwargs: Mapping[str, Any], *, generation: bool = True
+    ) -> str:
+        """The prompt, up to where the assistant's answer begins, or without `generation` to the last message's end.
 
         Raises:
             VivaceError: the template refuses the conversation; the message is its own.
         """
-        values = {**self._special_tokens, **kwargs, "add_generation_prompt": True}
+        values = {**self._special_tokens, **kwargs, "add_generation_prompt": generation}
         try:
             return self._template.render(messages=messages, tools=tools, **values)
         except TemplateError as error:
@@ -119,6 +121,14 @@ def template_messages(conversation: Conversation, system: SystemSupport) -> list
     if others and others[0]["role"] == "user":
         return [_text("user", f"{system_text}\n\n{others[0]['content']}"), *others[1:]]
     return [_text("user", system_text), *others]
+
+
+def opening(conversation: Conversation, system: SystemSupport, question: str) -> list[JSON]:
+    """As a conversation with the same system messages begins, with another first question."""
+    is_system = [message.role == "system" for message in conversation.messages]
+    leading = is_system.index(False) if system == "anywhere" and False in is_system else len(is_system)
+    systems = [message for message, kept in zip(conversation.messages[:leading], is_system, strict=False) if kept]
+    return template_messages(Conversation((*systems, Message("user", question))), system)
 
 
 def _text(role: str, content: str) -> JSON:

@@ -20,6 +20,7 @@ from vivace.fleet.residency import DEFAULT
 if TYPE_CHECKING:  # the port is open before tokenizers and llguidance are read
     from vivace.chat.checkpoint import Prepared
     from vivace.chat.text_stream import TextStream
+    from vivace.chat.turns import Recorder
 
 log = logging.getLogger("vivace.server")
 
@@ -82,8 +83,15 @@ class Answer:
         self.relaxed = prepared.relaxed
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
-            _Choice(resident.engine, request, resident.chat.stream(prepared), repairs, one_call=one_call)
-            for request in _requests(prepared, options.n, seed, max_tokens)
+            _Choice(
+                resident.engine,
+                request,
+                resident.chat.stream(prepared),
+                resident.chat.record(prepared),
+                repairs,
+                one_call=one_call,
+            )
+            for request in _requests(prepared, options, seed, max_tokens)
         ]
 
     async def batches(self) -> AsyncGenerator[tuple[int, Batch], None]:
@@ -99,9 +107,9 @@ class Answer:
                     return
 
 
-def _requests(prepared: "Prepared", n: int, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
+def _requests(prepared: "Prepared", options: Options, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
     name = secrets.token_hex(8)
-    for index in range(n):
+    for index in range(options.n):
         yield protocol.Generate(
             id=f"{name}-{index}",
             prompt=prepared.token_ids,
@@ -110,6 +118,9 @@ def _requests(prepared: "Prepared", n: int, seed: int, max_tokens: int) -> Itera
             stop_ids=prepared.stop_ids,
             grammar=prepared.grammar,
             thinking=prepared.thinking,
+            boundaries=prepared.boundaries,
+            session=options.session,
+            salt=options.cache_salt,
         )
 
 
@@ -176,6 +187,7 @@ class _Choice:
         engine: EngineClient,
         request: protocol.Generate,
         text: "TextStream",
+        recorder: "Recorder",
         repairs: Counter[str],
         *,
         one_call: bool,
@@ -184,10 +196,12 @@ class _Choice:
         self._repairs = repairs
         self._request = request
         self._text = text
+        self._recorder = recorder
         self._one_call = one_call
         self._clock = _Clock()
         self._cached_tokens = 0
         self._completion_tokens = 0
+        self._whole = False  # the model ended the answer itself, and all of it goes out
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Non-empty batches; the last one ends with exactly one Finished or Failed."""
@@ -197,6 +211,9 @@ class _Choice:
                     batch = self._events(message)
                     if batch:
                         self._note_repairs(batch)
+                        self._recorder.note(batch)
+                        if self._whole:
+                            self._recorder.complete()
                         yield batch
                         if isinstance(batch[-1], events.Finished | events.Failed):
                             return
@@ -236,6 +253,7 @@ class _Choice:
         batch: Batch = []
         for i, token in enumerate(message.ids):
             self._completion_tokens += 1
+            self._recorder.token(token)
             batch += self._text.feed([token], message.logprobs and message.logprobs[i : i + 1])
             if self._text.stopped_by is not None:
                 return batch + self._ending("stop", self._usage_so_far(), self._clock.timings())
@@ -259,6 +277,7 @@ class _Choice:
         timings = events.Timings(message.timings.queue_s, message.timings.prefill_s, message.timings.decode_s)
         batch = self._ending(message.reason, usage, timings)
         first = self._first_call(batch)
+        self._whole = message.reason == "stop" and self._text.stopped_by is None and not first
         return [*first, batch[-1]] if first else batch
 
     def _ending(self, reason: Literal["stop", "length"], usage: events.Usage, timings: events.Timings) -> Batch:
