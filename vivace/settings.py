@@ -6,6 +6,7 @@ else, whatever the environment says. docs/settings.md is this page for users.
 
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,15 @@ class Settings(BaseSettings):
     )
     tool_dialect: str = Field(default="auto", description="how tool calls are written; auto reads the checkpoint")
     reasoning_dialect: str = Field(default="auto", description="how reasoning is written; auto reads the checkpoint")
+    cache_ram_gb: float | None = Field(
+        default=None, ge=0, description="memory for prompts that may come again; all that is free by default; 0: none"
+    )
+    cache_ssd_gb: float = Field(default=32.0, ge=0, description="disk for them, over all models that use the folder")
+    cache_dir: str | None = Field(default=None, description="folder for them on disk; the user's cache folder by default")
+    no_ssd_cache: bool = Field(default=False, description="keep prompts in memory only")
+    kv_codec: Literal["plain", "q8", "k8v4", "v4", "v3", "v2"] = Field(
+        default="plain", description="how stored keys and values are encoded; all but plain lose some precision"
+    )
     body_limit_mb: float = Field(default=32.0, gt=0, description="largest request body")
     drain_s: float = Field(default=30.0, ge=0, description="how long running answers may finish after SIGTERM")
     load_timeout_s: float = Field(default=600.0, gt=0, description="how long a request waits for its model to load")
@@ -135,6 +145,14 @@ def flag_name(key: str) -> str:
 def env_name(key: str) -> str:
     """The environment variable of a setting."""
     return ENV_PREFIX + key.upper()
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where prompts are kept on disk."""
+    if settings.cache_dir:
+        return Path(settings.cache_dir).expanduser()
+    default = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or default) / "vivace" / "prefixes"
 
 
 def config_file() -> Path | None:

@@ -46,7 +46,7 @@ _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", list: "TEXT"}
 
 
 def _parameter(key: str) -> inspect.Parameter:
-    given_as: Any = list[str] if _kind(key) is list else str
+    given_as: Any = {list: list[str], bool: bool}.get(_kind(key), str)
     return inspect.Parameter(
         key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[given_as | None, _declaration(key)]
     )
@@ -56,10 +56,12 @@ def _declaration(key: str) -> Any:
     """The flag of a setting, or the positional argument for the model."""
     field = Settings.model_fields[key]
     default = field.get_default(call_default_factory=True)
-    shown = "" if default is None or default == [] else f" (default: {default})"
+    shown = "" if default in (None, [], False) else f" (default: {default})"
     text = f"{field.description}{shown}"
     if key == "model":
         return typer.Argument(help=text, metavar="MODEL")
+    if _kind(key) is bool:
+        return typer.Option(flag_name(key), help=text)
     return typer.Option(flag_name(key), help=text, metavar=_metavar(key))
 
 
@@ -69,7 +71,7 @@ def _metavar(key: str) -> str:
 
 
 def _kind(key: str) -> Any:
-    """int, float, str, list or Literal: the type of a setting without its None and its parameters."""
+    """int, float, bool, str, list or Literal: the type of a setting without its None and its parameters."""
     annotation = Settings.model_fields[key].annotation
     if get_origin(annotation) is UnionType:
         annotation = next(part for part in get_args(annotation) if part is not NoneType)

@@ -15,7 +15,8 @@ from vivace.fleet.discovery import DiscoveryError, ModelSource, locate
 from vivace.fleet.download import DownloadError, DownloadProgress, download_in_child
 from vivace.fleet.supervisor import EngineState, EngineUnavailable, Supervisor
 from vivace.fleet.vitals import Limits
-from vivace.protocol import Load
+from vivace.protocol import Cache, Load
+from vivace.settings import cache_folder
 
 if TYPE_CHECKING:
     from vivace.chat.checkpoint import ChatModel
@@ -218,7 +219,7 @@ class Model:
         if self._context < (self._settings.context or 0):
             logger.warning("the context is %d tokens, the model's, and not %d", self._context, self._settings.context)
         supervisor = Supervisor(
-            self.id, load_message(checkpoint, self._settings), limits_of(self._settings), self._engine_command
+            self.id, load_message(checkpoint, self._settings, self.id), limits_of(self._settings), self._engine_command
         )
         self._supervisor = supervisor
         supervisor.start()
@@ -251,7 +252,8 @@ def context_of(checkpoint: Checkpoint, settings: "Settings") -> int:
     return min(settings.context or checkpoint.context_length, checkpoint.context_length)
 
 
-def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
+def load_message(checkpoint: Checkpoint, settings: "Settings", label: str = "") -> Load:
+    """`label`: the model's name in lists of what the cache folder holds."""
     return Load(
         model=str(checkpoint.path),
         context=context_of(checkpoint, settings),
@@ -264,6 +266,19 @@ def load_message(checkpoint: Checkpoint, settings: "Settings") -> Load:
         cpu_level=settings.cpu_level,
         dtype=settings.dtype,
         log_level=settings.log_level,
+        cache=cache_of(settings, label),
+    )
+
+
+def cache_of(settings: "Settings", label: str) -> Cache:
+    """Where the model's prefixes are kept."""
+    ssd = not settings.no_ssd_cache
+    return Cache(
+        ram_bytes=None if settings.cache_ram_gb is None else int(settings.cache_ram_gb * 1e9),
+        ssd_folder=str(cache_folder(settings).absolute()) if ssd else "",
+        ssd_bytes=int(settings.cache_ssd_gb * 1e9) if ssd else 0,
+        codec=settings.kv_codec,
+        label=label,
     )
 
 
