@@ -2,7 +2,7 @@
 
 import pytest
 
-from vivace.engine.scheduler import CELL, LAST, MIN_CHUNK, Plan, View, Waiting, plan_step
+from vivace.engine.scheduler import CELL, MIN_CHUNK, SHORTEST, Plan, View, Waiting, plan_step
 
 
 def view(*waiting: Waiting, **more) -> View:
@@ -19,11 +19,11 @@ def test_a_prompt_is_admitted_and_gets_the_models_chunk_when_nobody_decodes():
 
 
 def test_the_chunk_shrinks_to_the_time_budget_while_others_decode():
-    assert plan_step(view(Waiting("a", 2000), decoding=1, budget_s=0.05, prefill_rate=2000.0)).prefill == (("a", 96),)
+    assert plan_step(view(Waiting("a", 2000), decoding=1, budget_s=0.05, prefill_rate=2000.0)).prefill == (("a", 100),)
 
 
 def test_a_chunk_on_a_slow_machine_is_bounded_in_time_so_that_cancelling_is_quick():
-    assert plan_step(view(Waiting("a", 2000), idle_budget_s=0.5, prefill_rate=200.0)).prefill == (("a", 96),)
+    assert plan_step(view(Waiting("a", 2000), idle_budget_s=0.5, prefill_rate=200.0)).prefill == (("a", 100),)
 
 
 def test_prefill_never_stops_however_slow_it_is():
@@ -75,7 +75,7 @@ def test_an_output_that_has_begun_goes_before_prompts_whatever_they_have_waited(
         decoding=1,
         budget_s=0.1,
     )
-    assert plan_step(waiting).prefill == (("forced", 50), ("old", 32))
+    assert plan_step(waiting).prefill == (("forced", 50), ("old", 48))
 
 
 @pytest.mark.parametrize("budget", [32, 33, 70, 100, 511])
@@ -87,12 +87,12 @@ def test_chunks_end_at_whole_cells_and_the_last_is_no_scrap(budget):
             ((_, tokens),) = plan_step(view(Waiting("a", rest), chunk=budget, prefill_rate=1e9)).prefill
             taken.append(tokens)
         assert all(tokens % CELL == 0 for tokens in taken[:-1])
-        assert taken[-1] >= min(left, LAST)
-        assert max(taken) < budget + LAST
+        assert min(taken) >= min(left, SHORTEST)
+        assert max(taken) < budget + SHORTEST
 
 
 def test_who_gets_too_little_of_a_shared_step_waits_for_the_next():
     plan = plan_step(view(Waiting("a", 90), Waiting("b", 95), Waiting("c", 200), chunk=128, prefill_rate=1e9))
-    assert plan.prefill == (("a", 90), ("b", 32))
-    plan = plan_step(view(Waiting("a", 110), Waiting("b", 115), Waiting("c", 200), chunk=128, prefill_rate=1e9))
-    assert plan.prefill == (("a", 110),)
+    assert plan.prefill == (("a", 90), ("b", 36))
+    plan = plan_step(view(Waiting("a", 118), Waiting("b", 130), Waiting("c", 200), chunk=128, prefill_rate=1e9))
+    assert plan.prefill == (("a", 118),)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 MIN_CHUNK = 32  # tokens; below it the fixed cost of a forward dominates
-# Chunks end at multiples of so many tokens from where the run of known tokens begins, so that kernels which take tokens
-# in groups (gated delta: 4 natively, 32 in Python) have the same groups wherever the chunks end.
-CELL = 32
-# The last chunk has at least so many tokens: kernels take fewer in another way (gated delta: 7; attention: 8 queries).
-LAST = 9
+# Chunks end at multiples of so many tokens from where the run of known tokens begins: the native kernels take so many
+# together in recurrent layers, and wherever chunks end these must be the same ones.
+CELL = 4
+# What is cut has at least so many tokens: kernels take fewer in another way (gated delta: 7; attention: 8 queries).
+SHORTEST = 9
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
     """`admit`: ids that get caches now. `prefill`: (id, tokens) in order; 0 tokens: nothing is left to prefill.
 
     How many tokens a sequence gets depends on who else is there and on the clock, and what is computed must not: it is
-    all that is left, or a multiple of CELL which leaves LAST at least.
+    all that is left, or a multiple of CELL which takes and leaves SHORTEST at least.
     """
 
     admit: tuple[str, ...] = ()
@@ -98,7 +98,10 @@ def _fill(ready: list[Waiting], budget: int) -> list[tuple[str, int]]:
 
 
 def _share(left: int, budget: int) -> int:
-    """Of the tokens that are left; up to LAST - 1 more than the budget, if that is the end of them."""
+    """Of the tokens that are left; a little more than the budget, if that is the end of them."""
     if budget <= 0:
         return 0
-    return left if left < budget + LAST else budget // CELL * CELL
+    if left < budget + SHORTEST:
+        return left
+    whole = budget // CELL * CELL
+    return whole if whole >= SHORTEST else 0
