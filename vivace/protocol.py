@@ -43,12 +43,16 @@ class Thinking(msgspec.Struct, frozen=True, omit_defaults=True):
     """A limit to reasoning: behind `budget` tokens of it in one output, nothing but `closer` may follow.
 
     `opener` begins a block of reasoning and `closer` ends it; with `open` the prompt has begun one. Neither counts.
+    `resume` follows a closer that came at the limit, and from the second time on `answer` follows that: else the model
+    could open block after block.
     """
 
     budget: int
-    closer: int
-    opener: int | None = None
+    closer: tuple[int, ...]
+    opener: tuple[int, ...] = ()
     open: bool = False
+    resume: tuple[int, ...] = ()
+    answer: tuple[int, ...] = ()
 
 
 class Cache(msgspec.Struct, frozen=True, omit_defaults=True):

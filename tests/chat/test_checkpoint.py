@@ -11,6 +11,7 @@ from tests.chat.builders import WEATHER
 from vivace.assets import embedded_model_path
 from vivace.chat.checkpoint import ChatModel, Checkpoint, CheckpointError
 from vivace.chat.conversation import Conversation, Message, Options, ToolCall, ToolChoice
+from vivace.chat.dialects.reasoning import MarkedReasoning
 from vivace.errors import VivaceError
 from vivace.protocol import Thinking
 
@@ -69,7 +70,7 @@ def test_whether_reasoning_is_open_comes_from_the_prompt(mini, thinking, is_open
 def test_a_thinking_budget_names_the_markers_of_the_dialect(mini, thinking, is_open):
     opener, closer = (mini.tokenizer.token_to_id(text) for text in ("<think>", "</think>"))
     prepared = mini.prepare(ask("Hi"), Options(thinking=thinking, thinking_budget=30))
-    assert prepared.thinking == Thinking(30, closer, opener, is_open)
+    assert prepared.thinking == Thinking(30, (closer,), (opener,), is_open)
     assert mini.prepare(ask("Hi"), Options(thinking=thinking)).thinking is None
 
 
@@ -81,6 +82,33 @@ def test_a_thinking_budget_that_nothing_can_keep_is_reported(copy):
     assert "thinking budget" in prepared.relaxed[0]
     silent = ChatModel.load(embedded_model_path(), reasoning_dialect="none")
     assert silent.prepare(ask("Hi"), Options(thinking_budget=30)).relaxed == ()
+
+
+def test_a_thinking_budget_of_messages_names_the_headers_that_follow(copy):
+    """The final answer's, but for requests with tools: there the model chooses, unless it reasons on."""
+    texts = ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>")
+    start, channel, message, end, *_ = ids = range(8192, 8192 + len(texts))
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    added = json.loads((copy / "tokenizer.json").read_text())["added_tokens"]
+    new = [{"id": i, "content": text, "special": True, **flags} for i, text in zip(ids, texts, strict=True)]
+    edit(copy / "tokenizer.json", added_tokens=added + new)
+    model = ChatModel.load(copy, tool_dialect="harmony", reasoning_dialect="harmony")
+    assistant, analysis, final = (
+        model.tokenizer.encode(text, add_special_tokens=False).ids for text in ("assistant", "analysis", "final")
+    )
+    opener = (channel, *analysis, message)
+    resume, answer = (start, *assistant), (channel, *final, message)
+    prepared = model.prepare(ask("Hi"), Options(thinking_budget=30))
+    assert prepared.thinking == Thinking(30, (end,), opener, False, resume + answer)
+    prepared = model.prepare(ask("Hi", tools=(WEATHER,)), Options(thinking_budget=30))
+    assert prepared.thinking == Thinking(30, (end,), opener, False, resume, answer)
+
+
+def test_a_thinking_budget_ends_the_kind_of_block_that_the_prompt_began(mini, monkeypatch):
+    others = MarkedReasoning("think", "<tool_call>", "</tool_call>", others=(("<think>", "</think>"),))
+    monkeypatch.setattr(mini, "_reasoning", others)
+    prepared = mini.prepare(ask("Hi"), Options(thinking=True, thinking_budget=30))
+    assert prepared.thinking.closer == (mini.tokenizer.token_to_id("</think>"),)
 
 
 @pytest.mark.parametrize(("mode", "must_call"), [("auto", False), ("none", False), ("required", True), ("named", True)])

@@ -41,6 +41,12 @@ def test_markers_spelled_by_ordinary_tokens_stay_text(mini):
     assert not text_stream.called_tools
 
 
+def events_of_cut_call(mini, cut_at, reason):
+    whole = call("get_weather", city="Oslo")
+    text_stream = stream(mini)
+    return text_stream.feed(ids_of(mini, whole[: whole.index(cut_at) + len(cut_at)])) + text_stream.finish(reason)
+
+
 @pytest.mark.parametrize(
     ("cut_at", "arguments"),
     [
@@ -51,12 +57,24 @@ def test_markers_spelled_by_ordinary_tokens_stay_text(mini):
     ],
 )
 def test_a_call_that_the_token_limit_cuts_stays_open_unless_it_was_complete(mini, cut_at, arguments):
-    whole = call("get_weather", city="Oslo")
-    text_stream = stream(mini)
-    events = text_stream.feed(ids_of(mini, whole[: whole.index(cut_at) + len(cut_at)])) + text_stream.finish("length")
+    events = events_of_cut_call(mini, cut_at, "length")
     assert "".join(getattr(e, "json_delta", "") for e in events) == arguments
+    assert events[-1] == ToolCallFinished(0)
+
+
+@pytest.mark.parametrize("cut_at", ["Os", "Oslo\n</parameter>", "<function=get_weather>\n", "</function>"])
+def test_a_call_is_mended_that_the_model_itself_breaks_off(mini, cut_at):
+    events = events_of_cut_call(mini, cut_at, "stop")
     assert isinstance(events[-1], ToolCallFinished)
     assert events[-1].repaired
+
+
+def test_what_was_mended_before_the_token_limit_counts(mini):
+    text_stream = stream(mini)
+    text = call("get_weather", city="Oslo").removeprefix("<tool_call>\n").removesuffix("\n</tool_call>")
+    assert text.startswith("<function")
+    events = text_stream.feed(ids_of(mini, text)) + text_stream.finish("length")
+    assert events[-1] == ToolCallFinished(0, "the call had no wrapper")
 
 
 def test_reasoning_call_and_counts(mini):

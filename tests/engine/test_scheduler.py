@@ -2,7 +2,7 @@
 
 import pytest
 
-from vivace.engine.scheduler import MIN_CHUNK, Plan, View, Waiting, plan_step
+from vivace.engine.scheduler import CELL, MIN_CHUNK, SHORTEST, Plan, View, Waiting, plan_step
 
 
 def view(*waiting: Waiting, **more) -> View:
@@ -75,4 +75,24 @@ def test_an_output_that_has_begun_goes_before_prompts_whatever_they_have_waited(
         decoding=1,
         budget_s=0.1,
     )
-    assert plan_step(waiting).prefill == (("forced", 50), ("old", 50))
+    assert plan_step(waiting).prefill == (("forced", 50), ("old", 48))
+
+
+@pytest.mark.parametrize("budget", [32, 33, 70, 100, 511])
+def test_chunks_end_at_whole_cells_and_the_last_is_no_scrap(budget):
+    """Whatever the budget; and a prompt comes to its end."""
+    for left in (*range(1, 150), 500, 519, 520, 521, 1000):
+        taken: list[int] = []
+        while rest := left - sum(taken):
+            ((_, tokens),) = plan_step(view(Waiting("a", rest), chunk=budget, prefill_rate=1e9)).prefill
+            taken.append(tokens)
+        assert all(tokens % CELL == 0 for tokens in taken[:-1])
+        assert min(taken) >= min(left, SHORTEST)
+        assert max(taken) < budget + SHORTEST
+
+
+def test_who_gets_too_little_of_a_shared_step_waits_for_the_next():
+    plan = plan_step(view(Waiting("a", 90), Waiting("b", 95), Waiting("c", 200), chunk=128, prefill_rate=1e9))
+    assert plan.prefill == (("a", 90), ("b", 36))
+    plan = plan_step(view(Waiting("a", 118), Waiting("b", 130), Waiting("c", 200), chunk=128, prefill_rate=1e9))
+    assert plan.prefill == (("a", 118),)

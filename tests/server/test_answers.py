@@ -6,6 +6,7 @@ import pytest
 
 from tests.server.scripted import CONTEXT, ScriptedFleet, data, gateway, ids_of, joined, says, says_at_once
 from vivace.chat.conversation import Conversation, Message, Options, Tool
+from vivace.chat.events import Finished, ToolCallFinished
 from vivace.server.generation import Generation
 
 WEATHER = {
@@ -186,3 +187,18 @@ async def test_mended_calls_are_logged_and_counted_by_reason(caplog: pytest.LogC
         assert [batch async for _, batch in answer.batches()]
     assert generation.repairs == {"the call had no wrapper": 1}
     assert "was mended: the call had no wrapper" in caplog.text
+
+
+async def test_calls_that_the_token_limit_cuts_are_not_mended(caplog: pytest.LogCaptureFixture) -> None:
+    text = "<tool_call>\n<function=get_weather>\n<parameter=city>\nParis is where I am"
+    generation = Generation(ScriptedFleet(says(text)))
+    tool = Tool("get_weather", None, {"type": "object", "properties": {"city": {"type": "string"}}})
+    conversation = Conversation((Message("user", "Hello"),), (tool,))
+    with caplog.at_level("INFO", "vivace.server"):
+        answer = await generation.begin(None, conversation, Options(thinking=False, max_tokens=len(ids_of(text)) - 2))
+        batches = [batch async for _, batch in answer.batches()]
+    assert isinstance(batches[-1][-1], Finished)
+    assert batches[-1][-1].reason == "length"
+    assert any(isinstance(event, ToolCallFinished) for batch in batches for event in batch)
+    assert not generation.repairs
+    assert "mended" not in caplog.text

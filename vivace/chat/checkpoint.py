@@ -107,7 +107,7 @@ class ChatModel:
         prompt = self._prompts.write(conversation, tools, options)
         start = self._start(prompt.guarded)
         grammar, relaxed = self._grammars.build(conversation, start)
-        thinking, unlimited = self._thinking(options, start)
+        thinking, unlimited = self._thinking(options, start, bool(tools))
         return Prepared(
             text=prompt.text,
             token_ids=prompt.token_ids,
@@ -141,14 +141,24 @@ class ChatModel:
         closed = prompt.rstrip().endswith(closers)
         return Start(is_open, bool(closers) and not is_open and not closed, self._reasoning.closer_in(prompt))
 
-    def _thinking(self, options: Options, start: Start) -> tuple[protocol.Thinking | None, tuple[str, ...]]:
+    def _thinking(
+        self, options: Options, start: Start, may_call: bool
+    ) -> tuple[protocol.Thinking | None, tuple[str, ...]]:
         """What ends reasoning at the budget, and a note where nothing can."""
-        if options.thinking_budget is None or not self._reasoning.closer:
+        reasoning = self._reasoning
+        if options.thinking_budget is None or not reasoning.closer:
             return None, ()
-        opener, closer = (self._marker_ids.get(text) for text in (self._reasoning.opener, self._reasoning.closer))
-        if closer is None:
-            return None, ("the thinking budget is not kept: this vocabulary has no token that ends reasoning",)
-        return protocol.Thinking(options.thinking_budget, closer, opener, start.reasoning_open), ()
+        opener, resume, answer = map(self._ids, (reasoning.opener, reasoning.resume, reasoning.answer_open))
+        closer = self._ids(start.closer if start.reasoning_open else reasoning.closer)
+        # Letters at its ends could become one token with what stands beside them: nobody would notice a closer.
+        if not {closer[0], closer[-1]} <= set(self._marker_ids.values()):
+            return None, ("the thinking budget is not kept: this vocabulary has no tokens that end reasoning",)
+        if not may_call:
+            resume, answer = resume + answer, ()
+        return protocol.Thinking(options.thinking_budget, closer, opener, start.reasoning_open, resume, answer), ()
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _sampling(self, options: Options) -> protocol.Sampling:
         """The client's wish, else the checkpoint's default, else the neutral value."""

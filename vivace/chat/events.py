@@ -37,7 +37,8 @@ class ToolCallArguments(msgspec.Struct, frozen=True):
 
 
 class ToolCallFinished(msgspec.Struct, frozen=True):
-    """`repaired`: why the call had to be mended, or None when it was written as it should be."""
+    """`repaired`: why the call had to be mended, or None when it was written as it should be, if perhaps not to its end
+    because of the token limit."""
 
     index: int
     repaired: str | None = None

@@ -113,7 +113,7 @@ class Decoder:
 
 
 def _constrained(row: Sequence) -> bool:
-    return bool((row.matcher and row.matcher.active) or (row.thinking and row.thinking.spent))
+    return bool((row.matcher and row.matcher.active) or (row.thinking and row.thinking.forced is not None))
 
 
 def _fill(words: NDArray[np.int32], row: Sequence, failures: list[FromEngine]) -> None:

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 MIN_CHUNK = 32  # tokens; below it the fixed cost of a forward dominates
+# Chunks end at multiples of so many tokens from where the run of known tokens begins: the native kernels take so many
+# together in recurrent layers, and wherever chunks end these must be the same ones.
+CELL = 4
+# What is cut has at least so many tokens: kernels take fewer in another way (gated delta: 7; attention: 8 queries).
+SHORTEST = 9
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,11 @@ class View:
 
 @dataclass(frozen=True)
 class Plan:
-    """`admit`: ids that get caches now. `prefill`: (id, tokens) in order; 0 tokens: nothing is left to prefill."""
+    """`admit`: ids that get caches now. `prefill`: (id, tokens) in order; 0 tokens: nothing is left to prefill.
+
+    How many tokens a sequence gets depends on who else is there and on the clock, and what is computed must not: it is
+    all that is left, or a multiple of CELL which takes and leaves SHORTEST at least.
+    """
 
     admit: tuple[str, ...] = ()
     prefill: tuple[tuple[str, int], ...] = ()
@@ -81,9 +90,18 @@ def _budget(view: View) -> int:
 def _fill(ready: list[Waiting], budget: int) -> list[tuple[str, int]]:
     chunks: list[tuple[str, int]] = []
     for sequence in ready:
-        if budget <= 0 and sequence.left > 0:
-            continue
-        tokens = min(sequence.left, budget)
-        budget -= tokens
-        chunks.append((sequence.id, tokens))
+        tokens = _share(sequence.left, budget)
+        if tokens or not sequence.left:
+            chunks.append((sequence.id, tokens))
+            budget -= tokens
     return chunks
+
+
+def _share(left: int, budget: int) -> int:
+    """Of the tokens that are left; a little more than the budget, if that is the end of them."""
+    if budget <= 0:
+        return 0
+    if left < budget + SHORTEST:
+        return left
+    whole = budget // CELL * CELL
+    return whole if whole >= SHORTEST else 0

@@ -21,7 +21,6 @@ Reading = Generator[None, None, T]
 END = Lexeme("")
 NAME_LIMIT = 128  # characters of a tool's name; anything longer is no call
 _SPACE = re.compile(r"\s*")
-CUT_OFF = "the output ended at the token limit"
 
 
 class NotACall(Exception):  # noqa: N818 - a turn of events, no error
@@ -279,12 +278,16 @@ class Scan:
             self._emit(TextDelta(text))
 
     def repair(self, reason: str | None) -> None:
-        """The open call, or the one that comes next, is not written as it should be; the first reason stays."""
-        self._repaired = self._repaired or reason
+        """The open call, or the one that comes next, is not written as it should be; the first reason stays.
+
+        What is missing where the token limit fell is nobody's mistake.
+        """
+        if not self.cut_off:
+            self._repaired = self._repaired or reason
 
     def cut(self) -> None:
-        """The token limit fell within the call: its arguments stay open."""
-        self._emit(ToolCallFinished(self.index, CUT_OFF))
+        """The token limit fell within the call: its arguments stay open, and nothing is mended."""
+        self._emit(ToolCallFinished(self.index))
         self.index += 1
         self.open = False
 
