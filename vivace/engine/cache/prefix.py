@@ -177,7 +177,7 @@ class PrefixCache:
             if self._disk is None:
                 self._keep_blocks(idle, position // BLOCK * BLOCK)
             sequence.caches = idle.caches
-            sequence.uses, sequence.stored = idle.uses + 1, min(idle.stored, position)
+            sequence.uses, sequence.stored = idle.uses + 1, min(idle.stored, position // BLOCK * BLOCK)
             self._layout.truncate(idle.caches, position, windows)
         else:
             self._layout.copy(holder.caches, sequence.caches, position, windows)
