@@ -199,16 +199,11 @@ def test_spaces_and_order_of_arguments_are_no_change(name):
 
 
 MOVED = {
-    "another question": lambda c: Conversation((c.messages[0], Message("user", "Weather?"), *c.messages[2:]), c.tools),
-    "another system prompt": lambda c: Conversation((Message("system", "Hi."), *c.messages[1:]), c.tools),
-    "a message in front": lambda c: Conversation(
-        (*c.messages[:2], Message("assistant", "?"), *c.messages[1:]), c.tools
-    ),
-    "a message taken out": lambda c: Conversation(c.messages[1:], c.tools),
-    "other tools": lambda c: replace(c, tools=(WEATHER,)),
-    "an answer before it": lambda c: Conversation(
-        (*c.messages[:2], Message("assistant", "A"), *c.messages[2:]), c.tools
-    ),
+    "another question": lambda m: (m[0], Message("user", "Weather?"), *m[2:]),
+    "another system prompt": lambda m: (Message("system", "Hi."), *m[1:]),
+    "a round in front": lambda m: (*m[:2], Message("assistant", "?"), *m[1:]),
+    "a message taken out": lambda m: m[1:],
+    "an answer before it": lambda m: (*m[:2], Message("assistant", "A"), *m[2:]),
 }
 
 
@@ -254,11 +249,7 @@ def test_hostile_arguments_end_no_turn(name, value):
     """The model has spelled the marker with ordinary letters; so it stays."""
     model = fresh(name)
     before, after = GENERATED[name].split("Paris")
-    letters = [
-        model.tokenizer.encode(c, add_special_tokens=False).ids for c in (before, *json.dumps(value)[1:-1], after)
-    ]
-    if name == "mini":
-        spelled = value if name == "mini" else json.dumps(value)[1:-1]
+    spelled = value if name == "mini" else json.dumps(value)[1:-1]
     letters = [model.tokenizer.encode(text, add_special_tokens=False).ids for text in (before, *spelled, after)]
     first, ids, message = say(model, START, "", split=[i for part in letters for i in part])
     assert json.loads(message.tool_calls[0].arguments)["city"] == value

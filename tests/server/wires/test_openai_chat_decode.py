@@ -131,6 +131,13 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (body(user=5), "user", "string"),
     (body(metadata={"a": 1}), "metadata.a", "string"),
     (body(metadata={str(i): "" for i in range(17)}), "metadata", "16"),
+    (body(prompt_cache_key=7), "prompt_cache_key", "string"),
+    (body(prompt_cache_key=["a"]), "prompt_cache_key", "string"),
+    (body(prompt_cache_key="a" * 513), "prompt_cache_key", "512"),
+    (body(prompt_cache_key="\ud800"), "prompt_cache_key", "unicode"),
+    (body(cache_salt={"a": 1}), "cache_salt", "string"),
+    (body(cache_salt=""), "cache_salt", "at least 1"),
+    (body(cache_salt="\ud800"), "cache_salt", "unicode"),
 ]
 
 
@@ -148,7 +155,7 @@ OPTIONAL = [
     *("logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "repetition_penalty"),
     *("stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
     *("response_format", "reasoning_effort", "enable_thinking", "chat_template_kwargs", "user", "metadata"),
-    *("thinking_token_budget", "thinking_budget"),
+    *("thinking_token_budget", "thinking_budget", "prompt_cache_key", "cache_salt"),
 ]
 
 
@@ -239,3 +246,11 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_options(given: dict[str, Any], expected: dict[str, Any]) -> None:
     options = decode(body(**given)).options
     assert {name: getattr(options, name) for name in expected} == expected
+
+
+def test_the_session_is_what_the_body_says_or_else_the_headers() -> None:
+    assert decode(body(), "from headers").options.session == "from headers"
+    assert decode(body(prompt_cache_key="mine"), "from headers").options.session == "mine"
+    assert decode(body(prompt_cache_key=""), "from headers").options.session == "from headers"
+    assert decode(body()).options.session == decode(body()).options.cache_salt == ""
+    assert decode(body(cache_salt="tenant")).options.cache_salt == "tenant"

@@ -15,6 +15,7 @@ from vivace.server.fold import Folded, total_usage
 from vivace.server.generation import Answer, Generation
 from vivace.server.limits import Limits
 from vivace.server.openapi import operation
+from vivace.server.session import session_of
 from vivace.server.sse import EventStream, unless_disconnected
 from vivace.server.wires.openai_chat_decode import ChatCall, decode
 from vivace.server.wires.openai_chat_encode import ChunkEncoder, Head, whole
@@ -36,7 +37,7 @@ def router(generation: Generation, limits: Limits) -> APIRouter:
         openapi_extra=operation(REQUEST, *REPLIES),
     )
     async def create(request: Request) -> Response:
-        call = decode(await read_json(request, limits))
+        call = decode(await read_json(request, limits), session_of(request.headers))
         answer = await unless_disconnected(request.receive, _begin(generation, call))
         note_relaxed(request.scope, answer.relaxed)
         head = Head(f"chatcmpl-{secrets.token_hex(12)}", answer.model, call.legacy)

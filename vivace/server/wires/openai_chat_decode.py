@@ -36,8 +36,9 @@ class ChatCall:
     legacy: bool
 
 
-def decode(body: dict[str, Any]) -> ChatCall:
-    """
+def decode(body: dict[str, Any], session: str = "") -> ChatCall:
+    """`session`: what the headers say, for a body without a word about it.
+
     Raises:
         VivaceError: a field has the wrong type or value; `param` is its path.
     """
@@ -45,7 +46,7 @@ def decode(body: dict[str, Any]) -> ChatCall:
     return ChatCall(
         model=request.model,
         conversation=_conversation(request),
-        options=_options(request),
+        options=_options(request, session),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         legacy=request.functions is not None and not request.tools,
@@ -217,7 +218,7 @@ def _response_format(given: schema.ResponseFormatField | None) -> ResponseFormat
     return ResponseFormat("json", given.json_schema.schema_)
 
 
-def _options(request: schema.ChatRequest) -> Options:
+def _options(request: schema.ChatRequest, session: str) -> Options:
     template_kwargs = dict(request.chat_template_kwargs or {})
     options = Options(
         max_tokens=request.max_completion_tokens or request.max_tokens,
@@ -238,6 +239,8 @@ def _options(request: schema.ChatRequest) -> Options:
         reasoning_effort=request.reasoning_effort,
         template_kwargs=template_kwargs,
         user=request.user,
+        session=request.prompt_cache_key or session,
+        cache_salt=request.cache_salt or "",
     )
     return dataclasses.replace(options, temperature=0.0, top_p=None) if request.top_p == 0 else options
 

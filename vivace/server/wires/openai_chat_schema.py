@@ -168,6 +168,12 @@ class ChatRequest(Body):
     thinking_budget: int | None = Field(None, ge=-1, description="another name of thinking_token_budget (Qwen's)")
     chat_template_kwargs: dict[str, Any] | None = None
     user: str | None = None
+    prompt_cache_key: str | None = Field(
+        None, max_length=512, description="the conversation that this belongs to; none: as its headers say"
+    )
+    cache_salt: str | None = Field(
+        None, min_length=1, max_length=512, description="shares cached prompts only with the same salt (vLLM's name)"
+    )
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(
         None, max_length=16
     )
