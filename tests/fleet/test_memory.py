@@ -79,7 +79,7 @@ def test_layers_are_told_apart_whatever_the_config_calls_them(config: dict[str, 
 def test_a_window_stops_growing() -> None:
     facts = MemoryFacts(weights=1000, kv_full=2, kv_window=10, window=512)
     growth = [memory_estimate(facts, context).kv for context in (256, 1536, 131072)]
-    assert growth == [256 * 12, 1536 * 12, 131072 * 2 + 1536 * 10]
+    assert growth == [256 * 12, 1536 * 12, 131072 * 2 + 1792 * 10]
 
 
 def test_latent_attention_stores_the_latent_only() -> None:
