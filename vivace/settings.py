@@ -66,7 +66,9 @@ class Settings(BaseSettings):
         default=None, ge=0, description="memory for prompts that may come again; all that is free by default; 0: none"
     )
     cache_ssd_gb: float = Field(default=32.0, ge=0, description="disk for them, over all models that use the folder")
-    cache_dir: str | None = Field(default=None, description="folder for them on disk; the user's cache folder by default")
+    cache_dir: str | None = Field(
+        default=None, description="folder for them on disk; the user's cache folder by default"
+    )
     no_ssd_cache: bool = Field(default=False, description="keep prompts in memory only")
     kv_codec: Literal["plain", "q8", "k8v4", "v4", "v3", "v2"] = Field(
         default="plain", description="how stored keys and values are encoded; all but plain lose some precision"

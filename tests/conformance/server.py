@@ -106,7 +106,12 @@ def serving(folder: Path, *arguments: str, key: str = "none") -> Iterator[Server
 def _environment(folder: Path) -> dict[str, str]:
     """No setting, configuration or network of the machine that runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VIVACE_")}
-    return kept | {"XDG_CONFIG_HOME": str(folder), "XDG_CACHE_HOME": str(folder), "HF_HUB_OFFLINE": "1", "NO_COLOR": "1"}
+    return kept | {
+        "XDG_CONFIG_HOME": str(folder),
+        "XDG_CACHE_HOME": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "NO_COLOR": "1",
+    }
 
 
 def until(condition: Callable[[], bool], within_s: float) -> float:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from time import monotonic
 
 from vivace.engine.admission import Limits, refusal
-from vivace.engine.decode import Decoder
 from vivace.engine.cache.prefix import PrefixCache, Storage
+from vivace.engine.decode import Decoder
 from vivace.engine.device import give_back, spare_bytes
 from vivace.engine.matcher import GrammarCompiler, GrammarError, Matcher
 from vivace.engine.penalties import Penalties, wants_penalties

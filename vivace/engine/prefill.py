@@ -16,8 +16,8 @@ SMOOTHING = 0.3  # weight of the newest chunk in the measured rate
 
 @dataclass(frozen=True)
 class Chunk:
-    """Prefill that is on the device: since when, how many tokens, the arrays that end it; of prompts, the positions that
-    they reach and the recurrent state there, where it is kept."""
+    """Prefill that is on the device: since when, how many tokens, the arrays that end it; which prompts it is of, where
+    they are then, and their recurrent state there, if it is kept."""
 
     started: float
     tokens: int

@@ -22,7 +22,9 @@ class Disk:
     def tier(self) -> SsdTier:
         return self._tier
 
-    def lookup(self, chain: Chain, first: int, limit: int, enough: Callable[[bytes], bool]) -> dict[tuple[bytes, Part], Entry]:
+    def lookup(
+        self, chain: Chain, first: int, limit: int, enough: Callable[[bytes], bool]
+    ) -> dict[tuple[bytes, Part], Entry]:
         """What is stored of this chain behind its first blocks, up to `limit` tokens, shorter blocks too.
 
         `enough(key)`: the full part of a block is at hand elsewhere, so that what lies behind it is of use.
@@ -33,9 +35,10 @@ class Disk:
         while first < last:
             keys = list(chain.keys(first + 1, min(first + PAGE, last)))
             found |= self._tier.lookup(keys)
-            usable = [*_while(lambda key: enough(key) or (key, "full") in found or not self._layout.full, keys)]
-            parents += usable
-            if len(usable) < len(keys):
+            here = [not self._layout.full or enough(key) or (key, "full") in found for key in keys]
+            usable = here.index(False) if False in here else len(keys)
+            parents += keys[:usable]
+            if usable < len(keys):
                 break
             first += len(keys)
         for entry in self._tier.shorter(parents, 4 * BLOCK):
@@ -71,10 +74,3 @@ class Disk:
     def seconds(self, nbytes: int) -> float:
         """How long it takes to read so much."""
         return nbytes / (self._tier.read_bytes_per_s or FIRST_GUESS)
-
-
-def _while(predicate: Callable[[bytes], bool], keys: list[bytes]) -> list[bytes]:
-    for i, key in enumerate(keys):
-        if not predicate(key):
-            return keys[:i]
-    return keys

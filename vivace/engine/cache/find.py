@@ -28,7 +28,7 @@ class Holder:
 class Found:
     """A match, who gives its first tokens, and its other pieces: payloads from memory or entries on disk."""
 
-    match: Match = Match()
+    match: Match
     holder: Holder | None = None
     taken: bool = False  # the holder's slabs may be taken
     wanted: list[Piece] = field(default_factory=list)

@@ -15,7 +15,7 @@ _TEXTS = ("*.json", "*.jinja", "*.txt", "*.model")
 
 
 def fingerprint(folder: Path, *facts: str) -> str:
-    """A hex digest of the checkpoint's files and of `facts`, which change what stored bytes mean: dtype, codec, kernels.
+    """A hex digest of the checkpoint's files and of `facts`: what else changes the meaning of stored bytes.
 
     Small files count whole. Of weights, whose size and header already tell architectures apart, pieces spread over the
     file are read: two fine-tunes of one model differ nearly everywhere.

@@ -1,8 +1,8 @@
 """What a model keeps per token, sorted into parts, and those parts as bytes.
 
-full: keys and values of layers that attend to everything, per block. window: the same of sliding-window layers, only
-needed near the end of a prefix. state: recurrent state (DeltaNet, SSM, convolution) at one position, which cannot be cut
-shorter and is therefore kept as a snapshot.
+full: keys and values of layers that attend to everything, by block. window: those of sliding-window layers, only needed
+near the end of a prefix. state: recurrent state (DeltaNet, SSM, convolution) at one position, which cannot be cut
+shorter: see `snapshots.py`.
 """
 
 from collections.abc import Sequence

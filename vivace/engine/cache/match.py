@@ -1,8 +1,8 @@
 """How long a prefix can be had, and where its parts come from: a pure function over what is known.
 
 At position p a prefix needs full-attention blocks over [0, p), window blocks over what a window sees before p, and, of
-recurrent models, a snapshot exactly at p. The first tokens may come from the live or idle slabs of a sequence (a source)
-that begins the same, to the token; the rest comes from stored blocks.
+recurrent models, a snapshot exactly at p. The first tokens may come from the live or idle slabs of a sequence (a
+source) that begins the same, to the token; the rest comes from stored blocks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -34,7 +34,7 @@ class Storage:
 
 
 class PrefixCache:
-    """Engine thread only, but for `wake`, which is called from the reader of the SSD tier.
+    """Engine thread only; `wake` is called from the thread that reads the SSD tier.
 
     Args:
         make_caches: empty layer caches for a request.
@@ -67,7 +67,7 @@ class PrefixCache:
         sequence.chain = Chain(root_key(f"{self._salt}\0{sequence.request.salt}"), sequence.request.prompt)
 
     def begin(self, sequence: Sequence, live: Iterable[Sequence]) -> None:
-        """Give a sequence caches with the longest prefix that can be had; `restoring` until `settle` if that takes time.
+        """Give a sequence caches with the longest prefix to be had; `restoring` until `settle` if that takes time.
 
         `live`: sequences that have caches.
         """

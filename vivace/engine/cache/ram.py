@@ -34,6 +34,7 @@ class Idle:
     stored: int = 0
     rank: float = 0.0
 
+
 def worth(uses: int, session: str) -> float:
     return 1.0 if uses < 2 else min(uses, USES) * (SESSION if session else AGAIN)
 

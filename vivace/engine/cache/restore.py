@@ -26,7 +26,9 @@ def pieces(chain: Chain, found: Match, needs: Needs) -> list[Piece]:
     if needs.full:
         wanted += [Piece("full", end, chain.key_at(end)) for end in block_ends(found.from_source, position)]
     if needs.window and not found.windows_from_source:
-        wanted += [Piece("window", end, chain.key_at(end)) for end in block_ends(needs.window_start(position), position)]
+        wanted += [
+            Piece("window", end, chain.key_at(end)) for end in block_ends(needs.window_start(position), position)
+        ]
     if needs.state and position:
         wanted.append(Piece("state", position, chain.key_at(position)))
     return wanted

@@ -4,8 +4,8 @@ A slab answers to the verbs that mlx-lm's models use on their caches (`offset`, 
 model runs on it unmodified. Capacity grows geometrically in units of 256 tokens; a write is in place as long as nothing
 else refers to the arrays.
 
-A slab with a `window` keeps at least the last `window` tokens, from the beginning of a block on, and is compacted when it
-holds 1,024 more: other than a ring buffer it can be rolled back (`offset -= n`) by up to that much.
+A slab with a `window` keeps at least the last `window` tokens and a block more, and is compacted when it holds 1,024
+beyond: other than a ring buffer it can be rolled back (`offset -= n`) by up to that much.
 """
 
 import mlx.core as mx

@@ -177,8 +177,9 @@ class Index:
         for start in range(0, len(parents), _CHUNK):
             some = parents[start : start + _CHUNK]
             wanting = f"WITH w (k) AS (VALUES {', '.join(['(?)'] * len(some))})"
-            sql = f"{wanting} SELECT {_COLUMNS} FROM w CROSS JOIN records WHERE parent = k AND model = ? AND length(tokens) < ?"
-            found += [Entry._make(row) for row in self._db.execute(sql, [*some, model.number, nbytes])]
+            sql = f"{wanting} SELECT {_COLUMNS} FROM w CROSS JOIN records WHERE parent = k AND model = ?"
+            rows = self._db.execute(f"{sql} AND length(tokens) < ?", [*some, model.number, nbytes])
+            found += [Entry._make(row) for row in rows]
         return found
 
     def contains(self, model: Model, key: bytes, part: Part) -> bool:
