@@ -172,8 +172,8 @@ class Upkeep:
                 moves = [move for segment in segments for move in self._copy(segment, target)]
                 target.sync()
                 with self._index.transaction():
-                    for row, old, offset in moves:
-                        self._index.move(row, old, target.number, offset)
+                    for name, old, offset in moves:
+                        self._index.move(name, old, target.number, offset)
                     self._index.seal(target.number, model)
             finally:
                 target.close()
@@ -183,12 +183,12 @@ class Upkeep:
         self._remove(segments)
 
     def _copy(self, segment: int, target: SegmentWriter) -> list[tuple[int, int, int]]:
-        """Row, old segment and new offset of each live record."""
+        """Name, old segment and new offset of each live record."""
         fd = disk.open_file(self._folder.segment(segment))
         try:
             return [
-                (row, segment, target.copy(disk.read(fd, size, offset)))
-                for row, offset, size in self._index.places(segment)
+                (name, segment, target.copy(disk.read(fd, size, offset)))
+                for name, offset, size in self._index.places(segment)
             ]
         finally:
             os.close(fd)
