@@ -11,13 +11,15 @@ from tests.engine.cache.ssd.builders import (
     MODEL,
     OTHER_MODEL,
     find,
+    is_right,
     key_of,
     open_tier,
+    read,
     readable,
     record,
     store,
 )
-from vivace.engine.cache.ssd import disk, recency
+from vivace.engine.cache.ssd import disk, recency, writer
 from vivace.engine.cache.ssd.folder import Folder
 from vivace.engine.cache.ssd.manage import verify
 from vivace.engine.cache.ssd.recency import Recency
@@ -60,7 +62,7 @@ def test_what_is_used_stays_wherever_it_lies(opened, precise):
     assert readable(tier, hot) == len(hot)
 
 
-def test_the_end_of_a_chain_goes_before_its_beginning(opened, monkeypatch):
+def test_the_end_of_a_chain_goes_before_its_beginning(opened):
     tier = opened(**SMALL)
     for number in range(40):
         store(tier, chain(number, 30))
@@ -119,8 +121,6 @@ def test_an_entry_from_before_a_merge_is_still_read(opened):
     assert opened().flush(20)
     after = {number: find(reader, chain(number, 2)) for number in range(7)}
     assert before != after
-    from tests.engine.cache.ssd.builders import is_right, read
-
     for entries in before.values():
         assert all(map(is_right, entries, read(reader, entries)))
 
@@ -136,8 +136,6 @@ def test_what_a_dead_process_left_unsealed_is_taken_in(opened, tmp_path):
 
 
 def _write_and_die(folder: Path) -> None:
-    from vivace.engine.cache.ssd import writer
-
     writer.COMMIT_S = 1000
     tier = open_tier(folder)
     store(tier, map(record, range(10)))

@@ -1,7 +1,7 @@
 """Where each record lies: one SQLite file for the whole folder, all models and all processes.
 
-A row is there only if its record is in the file, synced. Rows are found by a number made of model, key and part, so a
-lookup goes down one tree, and the parts of a block lie side by side: 1,600 keys of 100,000 take 4 ms.
+A row is there only if its record is in the file, synced. Rows are found by a number made of model, key and part, under
+which the parts of a block are neighbours, and lie in the order they came, so a conversation fills few pages.
 """
 
 import contextlib
@@ -39,9 +39,9 @@ CREATE TABLE IF NOT EXISTS models (
     entries INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS sealed (segment INTEGER PRIMARY KEY, model INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS records (
-    id INTEGER PRIMARY KEY, model INTEGER NOT NULL, key BLOB NOT NULL, part TEXT NOT NULL, parent BLOB NOT NULL,
-    nbytes INTEGER NOT NULL, size INTEGER NOT NULL, segment INTEGER NOT NULL, offset INTEGER NOT NULL,
-    used INTEGER NOT NULL, tokens BLOB NOT NULL);
+    id INTEGER PRIMARY KEY, name INTEGER NOT NULL UNIQUE, model INTEGER NOT NULL,
+    key BLOB NOT NULL, part TEXT NOT NULL, parent BLOB NOT NULL, nbytes INTEGER NOT NULL, size INTEGER NOT NULL,
+    segment INTEGER NOT NULL, offset INTEGER NOT NULL, used INTEGER NOT NULL, tokens BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS by_parent ON records (parent, model);
 CREATE INDEX IF NOT EXISTS by_segment ON records (segment, size);
 CREATE INDEX IF NOT EXISTS by_use ON records (used, size);
@@ -65,8 +65,8 @@ def _code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", -1) & 0xFF
 
 
-def row_id(model: Model, key: bytes, part: Part | None = None) -> int:
-    """The number of a row; without part, of the first that a block can have."""
+def name_of(model: Model, key: bytes, part: Part | None = None) -> int:
+    """The number a row is found by; without part, of the first that a block can have."""
     block = (int.from_bytes(key[:8], "little") ^ model.number) & ((1 << 61) - 1)
     return block << 2 | (PARTS.index(part) if part else 0)
 
@@ -152,7 +152,7 @@ class Index:
 
     def lookup(self, model: Model, keys: Sequence[bytes]) -> list[Entry]:
         """All parts that are there of these blocks."""
-        wanted = {row_id(model, key): key for key in keys}
+        wanted = {name_of(model, key): key for key in keys}
         numbers = list(wanted)
         found: list[Entry] = []
         for start in range(0, len(numbers), _CHUNK):
@@ -163,7 +163,7 @@ class Index:
         width = _FEW if len(numbers) <= _FEW else _CHUNK  # few statements, which SQLite then keeps prepared
         places = ", ".join(["(?)"] * width)
         wanting = f"WITH w (n) AS (VALUES {places})"
-        sql = f"{wanting} SELECT n, {_COLUMNS} FROM w CROSS JOIN records WHERE id BETWEEN n AND n + 2"
+        sql = f"{wanting} SELECT n, {_COLUMNS} FROM w CROSS JOIN records WHERE name BETWEEN n AND n + 2"
         rows = self._db.execute(sql, numbers + [-4] * (width - len(numbers)))
         return [Entry._make(row[1:]) for row in rows if wanted.get(row[0]) == row[1] and type(row[4]) is bytes]
 
@@ -183,14 +183,14 @@ class Index:
         return found
 
     def contains(self, model: Model, key: bytes, part: Part) -> bool:
-        sql = "SELECT key FROM records WHERE id = ?"
-        row = self._db.execute(sql, (row_id(model, key, part),)).fetchone()
+        sql = "SELECT key FROM records WHERE name = ?"
+        row = self._db.execute(sql, (name_of(model, key, part),)).fetchone()
         return row is not None and bool(row[0] == key)
 
     def link(self, model: Model, key: bytes) -> Link | None:
         """Of the block's full part."""
-        sql = "SELECT parent, used FROM records WHERE id = ? AND key = ?"
-        row = self._db.execute(sql, (row_id(model, key, "full"), key)).fetchone()
+        sql = "SELECT parent, used FROM records WHERE name = ? AND key = ?"
+        row = self._db.execute(sql, (name_of(model, key, "full"), key)).fetchone()
         return Link._make(row) if row else None
 
     # Changing, inside a transaction
@@ -199,7 +199,7 @@ class Index:
         """Add records with the time of their use (ns); one that is there already stays. How many were new."""
         rows = [
             (
-                row_id(model, e.key, e.part),
+                name_of(model, e.key, e.part),
                 model.number,
                 *e[:3],
                 e.nbytes,
@@ -211,7 +211,9 @@ class Index:
             )
             for e, used in uses
         ]
-        added = self._db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        added = self._db.executemany(
+            "INSERT OR IGNORE INTO records VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
         return added.rowcount
 
     def add_model(self, model: Model) -> None:
@@ -223,13 +225,13 @@ class Index:
         self._db.execute("INSERT OR IGNORE INTO sealed VALUES (?, ?)", (segment, model.number))
 
     def use(self, model: Model, uses: Iterable[tuple[bytes, Part, int]]) -> None:
-        rows = [(used, row_id(model, key, part)) for key, part, used in uses]
-        self._db.executemany("UPDATE records SET used = ? WHERE id = ?", rows)
+        rows = [(used, name_of(model, key, part)) for key, part, used in uses]
+        self._db.executemany("UPDATE records SET used = ? WHERE name = ?", rows)
 
     def forget(self, model: Model, entry: Entry) -> None:
         """Drop the row if it still names this place."""
-        place = row_id(model, entry.key, entry.part), entry.segment, entry.offset
-        self._db.execute("DELETE FROM records WHERE id = ? AND segment = ? AND offset = ?", place)
+        place = name_of(model, entry.key, entry.part), entry.segment, entry.offset
+        self._db.execute("DELETE FROM records WHERE name = ? AND segment = ? AND offset = ?", place)
 
     # For upkeep
 
@@ -242,13 +244,13 @@ class Index:
         return dict(self._db.execute("SELECT segment, SUM(size) FROM records GROUP BY segment"))
 
     def places(self, segment: int) -> list[tuple[int, int, int]]:
-        """Row, offset and size of its records, in order."""
-        sql = "SELECT id, offset, size FROM records WHERE segment = ? ORDER BY offset"
+        """Name, offset and size of its records, in order."""
+        sql = "SELECT name, offset, size FROM records WHERE segment = ? ORDER BY offset"
         return self._db.execute(sql, (segment,)).fetchall()
 
-    def move(self, row: int, old: int, new: int, offset: int) -> None:
-        sql = "UPDATE records SET segment = ?, offset = ? WHERE id = ? AND segment = ?"
-        self._db.execute(sql, (new, offset, row, old))
+    def move(self, name: int, old: int, new: int, offset: int) -> None:
+        sql = "UPDATE records SET segment = ?, offset = ? WHERE name = ? AND segment = ?"
+        self._db.execute(sql, (new, offset, name, old))
 
     def drop_oldest(self, nbytes: int) -> int:
         """Forget the records whose use is longest ago, at least so many bytes of them; how many records."""

@@ -3,6 +3,7 @@
 Rows go first, files after: whoever still has an entry finds its file gone, and that is a miss.
 """
 
+import errno
 import logging
 import os
 import time
@@ -60,7 +61,7 @@ class Upkeep:
     def _open_first(self) -> None:
         with self._folder.lock(LOCK_WAIT_S) as held:
             if not held:
-                raise OSError("the cache folder is locked by another process")
+                raise OSError(errno.EAGAIN, "another process keeps the cache folder locked")
             try:
                 self._index.create()
             except ERRORS as error:
@@ -73,10 +74,12 @@ class Upkeep:
         if self._excess(nbytes) <= 0:
             return True
         with self._folder.lock(LOCK_WAIT_S) as held:
-            if held:
-                self._adopt_orphans()
-                self._tidy(nbytes)
-        return self._excess(nbytes) <= 0
+            if not held:
+                raise OSError(errno.EAGAIN, "another process keeps the cache folder locked")
+            self._adopt_orphans()
+            # Asked inside the lock: a moment later another process may have taken what became free, and makes room
+            # itself then.
+            return self._tidy(nbytes) <= 0
 
     def start(self) -> None:
         """Take in what killed processes left, and keep the limits."""
@@ -93,7 +96,7 @@ class Upkeep:
         self._folder.prepare()
         with self._folder.lock(LOCK_WAIT_S) as held:
             if not held:
-                raise OSError("the cache folder is locked by another process")
+                raise OSError(errno.EAGAIN, "another process keeps the cache folder locked")
             if not self._index.is_sound():
                 self._make_index()
             self._adopt_orphans(also_owned=True)
@@ -108,17 +111,20 @@ class Upkeep:
         too_many = self._folder.nbytes() + nbytes - self._limits.folder
         return max(too_many, self._limits.free_floor + nbytes - self._folder.free_bytes())
 
-    def _tidy(self, nbytes: int) -> None:
+    def _tidy(self, nbytes: int) -> int:
+        """Take steps until none is left; the bytes that are still too many."""
         for _ in range(_MOST_STEPS):
+            segments, excess = self._survey(), self._excess(nbytes)
             step = next_step(
-                self._survey(),
-                excess=self._excess(nbytes),
+                segments,
+                excess=excess,
                 segment_bytes=self._limits.segment,
                 limit_bytes=self._limits.folder,
                 may_write=not self.is_below_floor(),
             )
             if step is None or not self._take(step):
-                return
+                break
+        return excess
 
     def _survey(self) -> list[SegmentUse]:
         """The sealed segments; rows and seals of files that are gone are dropped."""
@@ -172,8 +178,8 @@ class Upkeep:
                 moves = [move for segment in segments for move in self._copy(segment, target)]
                 target.sync()
                 with self._index.transaction():
-                    for row, old, offset in moves:
-                        self._index.move(row, old, target.number, offset)
+                    for name, old, offset in moves:
+                        self._index.move(name, old, target.number, offset)
                     self._index.seal(target.number, model)
             finally:
                 target.close()
@@ -183,12 +189,12 @@ class Upkeep:
         self._remove(segments)
 
     def _copy(self, segment: int, target: SegmentWriter) -> list[tuple[int, int, int]]:
-        """Row, old segment and new offset of each live record."""
+        """Name, old segment and new offset of each live record."""
         fd = disk.open_file(self._folder.segment(segment))
         try:
             return [
-                (row, segment, target.copy(disk.read(fd, size, offset)))
-                for row, offset, size in self._index.places(segment)
+                (name, segment, target.copy(disk.read(fd, size, offset)))
+                for name, offset, size in self._index.places(segment)
             ]
         finally:
             os.close(fd)
