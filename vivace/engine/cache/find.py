@@ -48,13 +48,15 @@ class Finder:
         self._disk = disk
         self._prefill_rate = prefill_rate
 
-    def find(self, chain: Chain, limit: int, session: str, live: Sequence[Holder]) -> Found:
-        """The longest prefix of at most `limit` tokens that is faster to have than to compute."""
+    def find(self, chain: Chain, limit: int, session: str, live: Sequence[Holder], *, disk: bool = True) -> Found:
+        """The longest prefix of at most `limit` tokens that is faster to have than to compute; without the SSD tier if
+        not `disk`."""
         holders = [*live, *(Holder(i.chain, i.caches, i.length, i) for i in self._ram.idle)]
         sources = [self._source(holder, chain, limit, session) for holder in holders]
         tree = self._ram.tree
         here = match(chain, limit, sources, tree.has, tree.partials, self._needs)
-        on_disk = self._on_disk(chain, limit, here, max((s.tokens for s in sources), default=0))
+        reach = max((source.tokens for source in sources), default=0)
+        on_disk = self._on_disk(chain, limit, here, reach) if disk else {}
         if on_disk:
             short: dict[bytes, set[int]] = {key: set(lengths) for key, lengths in tree.partials.items()}
             for entry in on_disk.values():

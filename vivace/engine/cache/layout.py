@@ -5,6 +5,7 @@ near the end of a prefix. state: recurrent state (DeltaNet, SSM, convolution) at
 shorter: see `snapshots.py`.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -116,8 +117,9 @@ class Layout:
             begin = end
 
     def window_from(self, caches: Sequence[Any]) -> int:
-        """The first position that all window slabs still hold."""
-        return max((slab.first for slab in self._slabs(caches, "window")), default=0)
+        """The first position that all window slabs still hold; beyond every position if one is empty."""
+        slabs = self._slabs(caches, "window")
+        return max((sys.maxsize if slab.keys is None else slab.first for slab in slabs), default=0)
 
     def truncate(self, caches: Sequence[Any], position: int, windows: bool) -> None:
         """Cut slabs back; windows must hold what they need there, or, without `windows`, they are emptied."""

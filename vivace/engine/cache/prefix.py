@@ -77,7 +77,7 @@ class PrefixCache:
         if self._layout.problem:
             return
         holders = [Holder(s.chain, s.caches, s.fed) for s in live if s.caches and not s.restoring]
-        found = self._finder.find(sequence.chain, limit, request.session, holders)
+        found = self._finder.find(sequence.chain, limit, request.session, holders, disk=not sequence.misread)
         self._take_source(sequence, found)
         if found.entries:
             sequence.restoring = True
@@ -99,6 +99,7 @@ class PrefixCache:
                 continue
             self._keep(sequence, found.match.from_source)
             if not sequence.finished:  # something is gone from the disk since it was found
+                sequence.misread = True
                 self.begin(sequence, live)
                 ready += [] if sequence.restoring else [sequence]
         return ready
