@@ -111,3 +111,8 @@ ASK_WEATHER = "What is the weather in Lisbon?"
 
 def schema_format(schema: JSON, **fields: Any) -> JSON:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, **fields}}
+
+
+def spent(usage: Any) -> JSON:
+    """Usage without what depends on who asked before: how much was in the cache."""
+    return {**usage.model_dump(), "prompt_tokens_details": None}

@@ -204,7 +204,7 @@ class Loop:
     def _view(self) -> View:
         now = monotonic()
         limits = self.limits
-        live = self._holding()
+        live = self._holding() if self._room() > 0 else []
         waiting = tuple(
             Waiting(
                 s.id,

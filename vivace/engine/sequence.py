@@ -35,6 +35,9 @@ class Sequence:
     chain: Chain = field(init=False)  # prompt and output, stop token included
     restoring: bool = False  # its caches are being read from the SSD tier
     misread: bool = False  # they could not be read
+    marks: list[bytes] = field(default_factory=list)  # keys of positions where state or windows were kept
+    leader: "Sequence | None" = None  # who computes the beginning of this prompt, `lead` tokens of it
+    lead: int = 0
     uses: int = 1  # turns of its conversation, as far as it took over the caches of the turn before
     kept: int = 0  # tokens of the prompt that others can have from here
     stored: int = 0  # tokens handed to the SSD tier, full blocks

@@ -64,6 +64,11 @@ class Disk:
         key, parent = chain.key_at(end), chain.key(start // BLOCK)
         return self._tier.put(Record(key, part, parent, chain.packed(start, end), payload))
 
+    def has(self, chain: Chain, end: int, part: Part) -> bool:
+        """Whether a part of the block that ends there is stored."""
+        key = chain.key_at(end)
+        return (key, part) in self._tier.lookup([key])
+
     def touch(self, chain: Chain, end: int, state: bool) -> None:
         """This prefix was used now, with the state at its end."""
         names: list[tuple[bytes, Part]] = [(chain.key(end // BLOCK), "full")] if end >= BLOCK else []

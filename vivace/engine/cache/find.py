@@ -12,6 +12,7 @@ from vivace.engine.cache.ram import Idle, RamTier
 from vivace.engine.cache.restore import Piece, pieces
 
 TAIL = 2048  # tokens behind the prefix that idle slabs of another session may lose when they are taken, not copied
+FEW = 3  # sources that are looked at closely
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,14 @@ class Finder:
     def find(self, chain: Chain, limit: int, session: str, live: Sequence[Holder], *, disk: bool = True) -> Found:
         """The longest prefix of at most `limit` tokens that is faster to have than to compute; without the SSD tier if
         not `disk`."""
-        holders = [*live, *(Holder(i.chain, i.caches, i.length, i) for i in self._ram.idle)]
-        sources = [self._source(holder, chain, limit, session) for holder in holders]
+        everybody = [*live, *(Holder(i.chain, i.caches, i.length, i) for i in self._ram.idle)]
+        holders, sources = _best([(h, self._source(h, chain, limit, session)) for h in everybody])
         tree = self._ram.tree
         here = match(chain, limit, sources, tree.has, tree.partials, self._needs)
         nearest = max(range(len(sources)), key=lambda i: sources[i].tokens, default=None)
         reach = 0 if nearest is None else sources[nearest].tokens
         on_disk = self._on_disk(chain, limit, here, reach) if disk else {}
-        known = Known(holders, None if nearest is None else holders[nearest], reach, on_disk)
+        known = Known(everybody, None if nearest is None else holders[nearest], reach, on_disk)
         if on_disk:
             short: dict[bytes, set[int]] = {key: set(lengths) for key, lengths in tree.partials.items()}
             for entry in on_disk.values():
@@ -129,3 +130,10 @@ class Finder:
         if saved <= 0 or self._disk is None:
             return False
         return self._disk.seconds(sum(entry.nbytes for entry in found.entries)) < saved / max(self._prefill_rate(), 1.0)
+
+
+def _best(pairs: list[tuple[Holder, Source]]) -> tuple[list[Holder], list[Source]]:
+    """The few that share most with the prompt, and of those that can be taken the best."""
+    sharing = sorted((p for p in pairs if p[1].tokens), key=lambda p: (p[1].tokens, p[1].free), reverse=True)
+    few = sharing[:FEW] + [p for p in sharing[FEW:] if p[1].free][:1]
+    return [holder for holder, _ in few], [source for _, source in few]

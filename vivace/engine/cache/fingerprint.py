@@ -36,5 +36,5 @@ def _pieces(path: Path) -> list[bytes]:
     if size <= SMALL:
         return [path.read_bytes()]
     with path.open("rb") as file:
-        step = (size - PIECE) // (SAMPLES - 1)
-        return [os.pread(file.fileno(), PIECE, i * step) for i in range(SAMPLES)]
+        starts = (i * (size - PIECE) // (SAMPLES - 1) for i in range(SAMPLES))
+        return [os.pread(file.fileno(), PIECE, start) for start in starts]

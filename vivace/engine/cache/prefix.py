@@ -85,6 +85,7 @@ class PrefixCache:
         `live`: sequences that have caches.
         """
         request = sequence.request
+        sequence.leader = None
         sequence.caches = self._make_caches(request)
         self.prompt_tokens += len(request.prompt) if not sequence.misread else 0
         found = self._find(sequence.chain, request.session, live, disk=not sequence.misread)
@@ -184,8 +185,10 @@ class PrefixCache:
         """Whether another sequence is computing a beginning that this one can have soon."""
         if self._layout.problem:
             return False
-        limit = len(sequence.request.prompt) - 1
-        return any(self._gains(sequence, other, limit) for other in live if other is not sequence)
+        leader = sequence.leader
+        if leader is None or leader.finished or leader.kept >= sequence.lead:
+            sequence.leader = next((other for other in live if self._leads(other, sequence)), None)
+        return sequence.leader is not None
 
     def _chain(self, prompt: list[int], salt: str) -> Chain:
         return Chain(root_key(f"{self._salt}\0{salt}"), prompt)
@@ -204,11 +207,13 @@ class PrefixCache:
         """Tokens of the blocks that the SSD tier has behind this one."""
         return [] if self._disk is None else [entry.tokens for entry in self._disk.tier.children(key)]
 
-    def _gains(self, sequence: Sequence, other: Sequence, limit: int) -> bool:
-        common = sequence.chain.common(other.chain, min(limit, len(other.request.prompt) - 1))
+    def _leads(self, other: Sequence, sequence: Sequence) -> bool:
+        limit = min(len(sequence.request.prompt), len(other.request.prompt)) - 1
+        common = sequence.chain.common(other.chain, limit)
         reach = common
         if self._layout.positional:
             reach = max((stop for stop in other.stops if stop <= common), default=0)
+        sequence.lead = reach
         return reach - other.cached >= WORTH_WAITING and other.kept < reach
 
     def _take_source(self, sequence: Sequence, found: Found) -> None:
@@ -219,6 +224,7 @@ class PrefixCache:
         if holder.idle is not None and found.taken:
             idle = holder.idle
             self.ram.take(idle)
+            self.ram.devalue(idle.marks)
             if self._disk is None:
                 self._keep_blocks(idle, position // BLOCK * BLOCK)
             sequence.caches = idle.caches
@@ -247,9 +253,10 @@ class PrefixCache:
         rank = self.ram.rank_of(sequence.uses, sequence.request.session)
         chain = sequence.chain
         disk = self._disk if durable else None
+        sequence.marks.append(chain.key_at(position))
         if snapshot is not None:
             self.ram.put(chain, position, "state", snapshot, rank)
-            if disk is not None:
+            if disk is not None and not disk.has(chain, position, "state"):
                 disk.put(chain, position, "state", snapshot.encode())
         if self._needs.window:
             start = self._needs.window_start(position)
@@ -289,7 +296,8 @@ class PrefixCache:
         self._layout.without_state(caches)
         nbytes = self._layout.held_bytes(caches)
         session = sequence.request.session
-        self.ram.keep(Idle(sequence.chain, caches, length, nbytes, session, sequence.uses, sequence.stored))
+        idle = Idle(sequence.chain, caches, length, nbytes, session, sequence.uses, sequence.stored, sequence.marks)
+        self.ram.keep(idle)
 
     def _demote(self, idle: Idle) -> None:
         """Slabs have to go: keep them as blocks, if that is the only copy."""

@@ -6,7 +6,7 @@ belongs to a named session: so a conversation outlives the side requests that co
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vivace.engine.cache.chain import Chain
@@ -22,7 +22,8 @@ AGAIN, SESSION = 4.0, 8.0  # worth of a use, from the second on: of any conversa
 class Idle:
     """The caches of a sequence that has ended, as they were: tokens [0, length) of its chain, `nbytes` with all slack.
 
-    `stored`: tokens of them that were handed to the SSD tier.
+    `stored`: tokens of them that were handed to the SSD tier. `marks`: keys of positions where state or windows were
+    kept for them.
     """
 
     chain: Chain
@@ -32,6 +33,7 @@ class Idle:
     session: str = ""
     uses: int = 1
     stored: int = 0
+    marks: list[bytes] = field(default_factory=list)
     rank: float = 0.0
 
 
@@ -62,8 +64,11 @@ class RamTier:
         self.nbytes -= idle.nbytes
 
     def put(self, chain: Chain, end: int, part: Part, payload: Any, rank: float) -> None:
-        """Keep a part of the block that ends there, unless it is kept."""
-        if not self.tree.has(chain.key_at(end), part):
+        """Keep a part of the block that ends there; if it is kept already, it counts as used."""
+        key = chain.key_at(end)
+        if self.tree.has(key, part):
+            self.touch([key], rank)
+        else:
             node = self.tree.put(chain, end, part, payload)
             node.rank = max(node.rank, rank)
             self.nbytes += nbytes_of(payload)
@@ -77,6 +82,13 @@ class RamTier:
             node = self.tree.nodes.get(key)
             if node is not None:
                 node.rank = max(node.rank, rank)
+
+    def devalue(self, keys: Sequence[bytes]) -> None:
+        """Their conversation goes on, and keeps others: these are worth no more than what was used once."""
+        for key in keys:
+            node = self.tree.nodes.get(key)
+            if node is not None:
+                node.rank = min(node.rank, self.rank_of(1, ""))
 
     def forget(self, key: bytes, part: Part) -> None:
         """A part is no longer worth its memory."""

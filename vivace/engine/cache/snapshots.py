@@ -41,7 +41,7 @@ class Snapshot:
     def put_back(self, caches: Sequence[Any]) -> None:
         """Set the recurrent layers of caches to this state."""
         for cache, layer in zip(_recurrent(caches), self.layers, strict=True):
-            cache.cache = list(layer)
+            cache.cache = [_own(array) for array in layer]
 
     def encode(self) -> Buffer:
         """Bytes that say what they are."""
@@ -79,7 +79,8 @@ def _recurrent(caches: Sequence[Any]) -> list[ArraysCache]:
 
 
 def _own(array: mx.array | None) -> mx.array | None:
-    """Without the larger buffer that it may be a part of."""
+    """The same value as an array of its own, which nobody changes in place, and without a larger buffer that it was a
+    part of."""
     return None if array is None else mx.contiguous(array)
 
 

@@ -1,0 +1,23 @@
+"""Where prefill stops."""
+
+from vivace.engine.cache.stops import EVERY, stops_of, superseded
+from vivace.protocol import Generate
+
+
+def test_stops_are_those_that_are_named_regular_ones_and_the_end():
+    request = Generate("r", [1] * 5000, 10, boundaries=(100, 4800))
+    assert stops_of(request, 0) == [100, EVERY, 2 * EVERY, 4800, 4999]
+    assert stops_of(request, 100) == [EVERY, 2 * EVERY, 4800, 4999]
+    assert stops_of(request, 4999) == []
+
+
+def test_the_further_back_the_fewer_regular_stops_stay():
+    kept: set[int] = set()
+    for at in range(1, 65):
+        kept.add(at)
+        kept -= {place // EVERY for place in superseded(at * EVERY)}
+        assert at in kept
+        for distance in (1, 2, 4, 8, 16, 32):  # within every octave of distance there is one
+            if at > 2 * distance:
+                assert any(distance <= at - place <= 2 * distance for place in kept)
+    assert len(kept) <= 2 * 7
