@@ -107,6 +107,27 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     id: str
 
 
+class CacheQuery(msgspec.Struct, frozen=True, tag="cache_query"):
+    """About the prefix cache; the answer has the same `id`: a CacheStats, CacheCleared, CacheExplanation, or Failed.
+
+    stats, clear: all that is kept of this model, in memory and on disk. explain: why the prefix of the request
+    `request` ended where it did; of the last one if that is "".
+    """
+
+    id: str
+    what: Literal["stats", "clear", "explain"]
+    request: str = ""
+
+
+class CacheMatch(msgspec.Struct, frozen=True, tag="cache_match"):
+    """What a request with this prompt would find in the prefix cache now; a CacheExplanation answers."""
+
+    id: str
+    prompt: list[int]
+    session: str = ""
+    salt: str = ""
+
+
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
     nonce: int
 
@@ -182,8 +203,99 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The request is over without an answer. `kind` is one of `vivace.errors.Kind`."""
 
     id: str
-    kind: Literal["invalid_request", "prompt_too_long", "overloaded", "engine_failed"]
+    kind: Literal["invalid_request", "not_found", "prompt_too_long", "overloaded", "engine_failed"]
     message: str
+
+
+class SsdStats(msgspec.Struct, frozen=True):
+    """Counts since the engine began, but entries and sizes; `vivace.engine.cache.ssd.Stats` says what each is."""
+
+    problem: str
+    entries: int
+    nbytes: int
+    folder_bytes: int
+    limit_bytes: int
+    queued_bytes: int
+    written_bytes: int
+    dropped: int
+    hits: int
+    misses: int
+    missing: int
+    corrupt: int
+    evicted: int
+    read_bytes_per_s: float
+
+
+class CacheStats(msgspec.Struct, frozen=True, tag="cache_stats"):
+    """What is kept of a model's prompts.
+
+    `problem`: why nothing can be kept, "" if it can. `prompt_tokens`: of all requests since the engine began,
+    `cached_tokens` of them without computing. `nbytes` of at most `limit_bytes` now in memory: of `idle` conversations
+    as they were, of `blocks` and of `snapshots` of recurrent state. `ssd` None: there is no SSD tier.
+    """
+
+    id: str
+    problem: str
+    prompt_tokens: int
+    cached_tokens: int
+    nbytes: int
+    limit_bytes: int
+    idle: int
+    blocks: int
+    snapshots: int
+    evicted: int
+    ssd: SsdStats | None
+
+
+class CacheCleared(msgspec.Struct, frozen=True, tag="cache_cleared"):
+    """Bytes of memory and of disk that are free again."""
+
+    id: str
+    freed_bytes: int
+
+
+Reason = Literal[
+    "whole_prompt",  # all but the last token, which is always computed
+    "never_stored",  # nothing that is kept goes on from there
+    "diverged",  # what is kept goes on with other tokens
+    "evicted",  # it was kept and had to go
+    "other_salt",  # it is kept, for requests with another salt
+    "no_state",  # it is kept, but a prefix of this model can end only where its state was kept too
+    "read_failed",  # what the index of the SSD tier named could not be read
+    "slower_to_read",  # from the SSD tier, than to compute
+    "not_kept",  # prefixes of this model cannot be kept
+]
+
+
+class Origins(msgspec.Struct, frozen=True):
+    """Where cached tokens came from: the slabs of a running or an ended sequence, blocks in memory, the SSD tier."""
+
+    running: int = 0
+    idle: int = 0
+    ram: int = 0
+    ssd: int = 0
+
+
+class CacheExplanation(msgspec.Struct, frozen=True, tag="cache_explanation"):
+    """Why a prefix ended after `cached_tokens` of `prompt_tokens`.
+
+    `agrees`: the prompt's first token that is not like those of the nearest path that is kept. `before`: the tokens in
+    front of it, the same on both sides; `mine`, `theirs`: the prompt's from there on and those of that path, which has
+    none where it ends there. `there`: up to where the prefix could have gone, had `reason` not been.
+    """
+
+    id: str
+    request: str
+    prompt_tokens: int
+    cached_tokens: int
+    agrees: int
+    there: int
+    reason: Reason
+    origins: Origins
+    before: list[int]
+    mine: list[int]
+    theirs: list[int]
+    detail: str = ""
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):
@@ -199,8 +311,9 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
 
 Message = TypeVar("Message")
 
-ToEngine = Load | Generate | Cancel | Ping | Drain
-FromEngine = Loading | Ready | LoadFailed | Progress | Tokens | Finished | Failed | Pong
+ToEngine = Load | Generate | Cancel | CacheQuery | CacheMatch | Ping | Drain
+CacheAnswer = CacheStats | CacheCleared | CacheExplanation
+FromEngine = Loading | Ready | LoadFailed | Progress | Tokens | Finished | Failed | CacheAnswer | Pong
 
 _encoder = msgspec.msgpack.Encoder()
 to_engine_decoder = msgspec.msgpack.Decoder(ToEngine)

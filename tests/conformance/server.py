@@ -28,7 +28,7 @@ class Server:
         command = [sys.executable, "-m", "vivace.cli", "serve", "--port", "0", *arguments]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=_environment(folder)
+                command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=environment(folder)
             )
         self.banner = ""
         self.url = self._announced()
@@ -103,7 +103,7 @@ def serving(folder: Path, *arguments: str, key: str = "none") -> Iterator[Server
         server.end()
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """No setting, configuration or network of the machine that runs the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VIVACE_")}
     return kept | {

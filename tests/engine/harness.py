@@ -18,7 +18,20 @@ from vivace.engine.loop import Loop
 from vivace.engine.matcher import GrammarCompiler
 from vivace.engine.models import LoadedModel
 from vivace.engine.probe import probe
-from vivace.protocol import Failed, Finished, FromEngine, Generate, Progress, Sampling, TokenLogprob, Tokens
+from vivace.protocol import (
+    CacheAnswer,
+    CacheCleared,
+    CacheExplanation,
+    CacheStats,
+    Failed,
+    Finished,
+    FromEngine,
+    Generate,
+    Progress,
+    Sampling,
+    TokenLogprob,
+    Tokens,
+)
 
 GREEDY = Sampling(temperature=0)
 
@@ -56,6 +69,7 @@ class Harness:
         self.finished: dict[str, Finished] = {}
         self.failed: dict[str, Failed] = {}
         self.progress: dict[str, list[int]] = {}
+        self.cache_answers: list[CacheAnswer | Failed] = []
 
     def _collect(self, messages: Sequence[FromEngine]) -> None:
         for message in messages:
@@ -65,6 +79,8 @@ class Harness:
                     self.logprobs.setdefault(message.id, []).extend(message.logprobs or [])
                 case Finished():
                     self.finished[message.id] = message
+                case Failed(kind="not_found") | CacheStats() | CacheCleared() | CacheExplanation():
+                    self.cache_answers.append(message)
                 case Failed():
                     self.failed[message.id] = message
                 case Progress():

@@ -6,8 +6,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from vivace.errors import VivaceError
 from vivace.fleet.client import MAX_UNSENT, Answer, EngineClient, Lifecycle
 from vivace.protocol import (
+    CacheCleared,
+    CacheExplanation,
+    CacheQuery,
+    CacheStats,
     Cancel,
     Failed,
     Finished,
@@ -217,3 +222,40 @@ async def test_a_message_costs_no_task(pair: Pair, monkeypatch: pytest.MonkeyPat
     await peer.send(finished("a"))
     await task
     assert made == []
+
+
+async def test_questions_about_the_cache_are_answered_by_id(pair: Pair) -> None:
+    client, peer, _ = pair
+    stats = CacheStats("s", "", 10, 5, 100, 1000, 1, 0, 0, 0, None)
+    asked = [
+        asyncio.create_task(client.ask(CacheQuery("c", "clear"), CacheCleared)),
+        asyncio.create_task(client.ask(CacheQuery("s", "stats"), CacheStats)),
+        asyncio.create_task(client.ask(CacheQuery("e", "explain", "who"), CacheExplanation)),
+    ]
+    for query in ("c", "s", "e"):
+        assert (await peer.expect(CacheQuery)).id == query
+    await peer.send(stats, Failed("e", "not_found", "unknown"), CacheCleared("c", 7), CacheCleared("late", 8))
+    assert await asked[0] == CacheCleared("c", 7)
+    assert await asked[1] == stats
+    with pytest.raises(VivaceError, match="unknown") as refused:
+        await asked[2]
+    assert refused.value.kind == "not_found"
+
+
+async def test_a_question_has_a_time_limit(pair: Pair) -> None:
+    client, peer, _ = pair
+    with pytest.raises(VivaceError, match="did not answer within") as refused:
+        await client.ask(CacheQuery("c", "clear"), CacheCleared, timeout_s=0.01)
+    assert refused.value.kind == "overloaded"
+    await peer.send(CacheCleared("c", 7))  # too late, and nobody minds
+
+
+async def test_questions_fail_with_the_engine(pair: Pair) -> None:
+    client, peer, _ = pair
+    asked = asyncio.create_task(client.ask(CacheQuery("c", "clear"), CacheCleared))
+    await peer.expect(CacheQuery)
+    peer.sock.close()
+    for question in (asked, client.ask(CacheQuery("d", "clear"), CacheCleared)):
+        with pytest.raises(VivaceError, match="died") as refused:
+            await question
+        assert refused.value.kind == "engine_failed"

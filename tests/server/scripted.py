@@ -14,7 +14,7 @@ from vivace.assets import embedded_model_path
 from vivace.chat.checkpoint import ChatModel
 from vivace.errors import VivaceError
 from vivace.fleet import EngineClient, Fleet, ModelCard, Resident
-from vivace.protocol import Failed, Finished, Generate, Progress, Timings, TokenLogprob, Tokens
+from vivace.protocol import CacheMatch, CacheQuery, Failed, Finished, Generate, Progress, Timings, TokenLogprob, Tokens
 from vivace.server.app import create_app
 from vivace.server.run import bind, server_for, url
 from vivace.settings import Settings
@@ -91,10 +91,15 @@ def fails(kind: Any, message: str, after: str = "") -> Script:
 
 
 class ScriptedEngine:
-    """`requests`: all that came. `running`: ids of those that go on. `cancelled`: closed before their end."""
+    """`requests`: all that came. `running`: ids of those that go on. `cancelled`: closed before their end.
+
+    `asked`: what came about the cache; `answers`: what to say to it, by kind.
+    """
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        self.asked: list[CacheQuery | CacheMatch] = []
+        self.answers: dict[type, Any] = {}
         self.requests: list[Generate] = []
         self.running: set[str] = set()
         self.cancelled: list[str] = []
@@ -111,6 +116,12 @@ class ScriptedEngine:
             self.running.discard(request.id)
             if not ended:
                 self.cancelled.append(request.id)
+
+    async def ask(self, query: CacheQuery | CacheMatch, kind: type) -> Any:
+        self.asked.append(query)
+        if kind not in self.answers:
+            raise VivaceError("not_found", "nothing is known of this request")
+        return self.answers[kind]
 
 
 class ScriptedFleet:

@@ -21,6 +21,7 @@ VERBS = {
     "chat": "Talk to a model in the terminal, or ask one question.",
     "info": "Show what a model is and how much memory it takes.",
     "doctor": "Check this machine and this installation.",
+    "cache": "See, check and clear the prompts that are kept, and why one was not found.",
     "parse": "Run a dialect on text from stdin.",
     "config": "Show each setting, its value and where it came from.",
     "version": "Show the versions of Vivace and of what it runs on.",
@@ -31,10 +32,14 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 
 def _load(verb: str) -> Any:
-    """The real command of `vivace/cli/<verb>.py`, whose entry is called `command`."""
+    """The real command of `vivace/cli/<verb>.py`: its `command`, or all of its `commands`."""
+    module = importlib.import_module(f"vivace.cli.{verb}")
+    entries = getattr(module, "commands", None)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    entry = importlib.import_module(f"vivace.cli.{verb}").command
-    app.command(verb, help=_unwrapped(inspect.getdoc(entry) or ""), context_settings=_HELP)(entry)
+    for name, entry in (entries or {verb: module.command}).items():
+        app.command(name, help=_unwrapped(inspect.getdoc(entry) or ""), context_settings=_HELP)(entry)
+    if entries:
+        app.callback(help=_unwrapped(module.__doc__ or ""), no_args_is_help=True)(lambda: None)
     return typer.main.get_command(app)
 
 

@@ -63,13 +63,23 @@ class Client:
 
     def models(self) -> list[str]:
         """The ids that the server offers, its default first."""
+        return [model["id"] for model in self.call("GET", "/v1/models")["data"]]
+
+    def call(self, method: str, path: str, *, body: Any = None, **query: str | None) -> dict[str, Any]:
+        """The JSON that a route answers; parts of the query that are None are left out.
+
+        Raises:
+            CliError: the server refused, or is gone.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
         try:
-            reply = self._http.get("/v1/models")
+            reply = self._http.request(method, path, params=given, json=body)
         except httpx.HTTPError as error:
             raise self._lost(error) from None
         if reply.status_code != 200:
             raise CliError(_message(reply.status_code, reply.content))
-        return [model["id"] for model in reply.json()["data"]]
+        answer: dict[str, Any] = reply.json()
+        return answer
 
     def answer(self, body: dict[str, Any]) -> Generator[Piece, None, None]:
         """Stream the answer to a chat request. Closing the generator cancels it on the server.

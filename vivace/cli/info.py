@@ -16,6 +16,7 @@ from vivace.cli import tensors
 from vivace.cli.errors import CliError
 from vivace.cli.models import fetched
 from vivace.cli.options import load
+from vivace.cli.terminal import size
 from vivace.engine.sizing import dequantizes
 from vivace.fleet.memory import memory_estimate, memory_facts
 from vivace.settings import Settings
@@ -146,7 +147,7 @@ def _show(facts: JSON) -> None:
         console.print(Text.assemble((f"{name:<19}", "bold"), value))
     table = Table("context", "KV cache", "state", "with weights", box=None, header_style="bold")
     for row in facts["memory"]["sequence"]:
-        table.add_row(f"{row['context']:,}", *(_size(row[column]) for column in ("kv", "state", "total")))
+        table.add_row(f"{row['context']:,}", *(size(row[column]) for column in ("kv", "state", "total")))
     console.print(Text("\nmemory of one sequence", "bold"))
     console.print(table)
 
@@ -159,21 +160,16 @@ def _lines(facts: JSON) -> list[tuple[str, str]]:
         ("model", facts["model"]),
         ("directory", facts["directory"]),
         ("architecture", f"{facts['architecture']} ({facts['model_type']})"),
-        ("size", f"{_count(facts['parameters'])} parameters, {_size(facts['bytes_on_disk'])} on disk"),
+        ("size", f"{_count(facts['parameters'])} parameters, {size(facts['bytes_on_disk'])} on disk"),
         ("quantization", written),
         ("layers", ", ".join(f"{count} {kind}" for kind, count in facts["layers"].items())),
         ("context", f"{facts['context']:,} tokens"),
         *((f"{kind} dialect", f"{d['name']} ({d['reason']})") for kind, d in facts["dialects"].items()),
         ("stop tokens", stops),
-        ("weights", f"{_size(memory['weights'])} in memory; keys and values in {8 * memory['bytes_per_number']} bits"),
+        ("weights", f"{size(memory['weights'])} in memory; keys and values in {8 * memory['bytes_per_number']} bits"),
     ]
 
 
 def _count(number: int) -> str:
     unit, name = next((u, n) for u, n in ((1e9, " B"), (1e6, " M"), (1, "")) if number >= u or u == 1)
     return f"{number / unit:.4g}{name}"
-
-
-def _size(nbytes: int) -> str:
-    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")) if nbytes >= u or u == 1)
-    return f"{nbytes / unit:.3g} {name}"

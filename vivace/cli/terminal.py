@@ -17,6 +17,17 @@ def note(text: str) -> None:
     print(_dimmed(text, sys.stderr), file=sys.stderr, flush=True)
 
 
+def size(nbytes: float) -> str:
+    """Bytes as people read them."""
+    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")) if nbytes >= u or u == 1)
+    return f"{nbytes / unit:.3g} {name}"
+
+
+def printable(text: str) -> str:
+    """Text from a model or of a stranger's prompt, without what could take hold of the terminal."""
+    return _CONTROL.sub("", text)
+
+
 class AnswerPrinter:
     """Prints the deltas of one answer as they come."""
 
@@ -31,7 +42,7 @@ class AnswerPrinter:
         if not self._to_terminal:
             self._write(delta.text if isinstance(delta, TextDelta) else "")
             return
-        text = _CONTROL.sub("", delta.text)
+        text = printable(delta.text)
         if type(delta) is not self._kind:
             text = text.lstrip("\n")
         if text:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from vivace.engine.admission import Limits, refusal
+from vivace.engine.cache.inquiries import Inquiries
 from vivace.engine.cache.prefix import PrefixCache, Storage
 from vivace.engine.decode import Decoder
 from vivace.engine.device import give_back, spare_bytes
@@ -19,7 +20,7 @@ from vivace.engine.runner import Runner
 from vivace.engine.scheduler import Plan, View, Waiting, plan_step
 from vivace.engine.sequence import Sequence
 from vivace.engine.thinking import ThinkingBudget
-from vivace.protocol import Cancel, Drain, FromEngine, Generate, Progress
+from vivace.protocol import CacheMatch, CacheQuery, Cancel, Drain, FromEngine, Generate, Progress
 
 log = logging.getLogger("vivace.engine")
 Emit = Callable[[Seq[FromEngine]], None]
@@ -32,7 +33,7 @@ class Wake:
     """Look again: something that the loop waits for has happened elsewhere."""
 
 
-Inbox = Generate | Cancel | Drain | Wake
+Inbox = Generate | Cancel | CacheQuery | CacheMatch | Drain | Wake
 
 
 class Loop:
@@ -67,6 +68,7 @@ class Loop:
             prefill_rate=lambda: self._prefiller.rate,
             wake=lambda: self.submit(Wake()),
         )
+        self._inquiries = Inquiries(self._prefix, self._prefix_bytes, emit)
         self._prefiller = Prefiller(runner, prefill_rate, self._prefix.snapshot)
         self._draining = False
         self._inbox: queue.SimpleQueue[Inbox] = queue.SimpleQueue()
@@ -167,6 +169,8 @@ class Loop:
                 self._accept(message)
             case Cancel():
                 self._cancel(message.id)
+            case CacheQuery() | CacheMatch():
+                self._inquiries.answer(message, self._holding())
             case Drain():
                 self._draining = True
             case Wake():

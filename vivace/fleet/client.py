@@ -9,9 +9,16 @@ import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from itertools import groupby
-from typing import cast
+from typing import TypeVar, cast
 
+from vivace.errors import VivaceError
 from vivace.protocol import (
+    CacheAnswer,
+    CacheCleared,
+    CacheExplanation,
+    CacheMatch,
+    CacheQuery,
+    CacheStats,
     Cancel,
     Drain,
     Failed,
@@ -36,8 +43,10 @@ from vivace.protocol import (
 logger = logging.getLogger("vivace.fleet")
 
 Answer = Progress | Tokens | Finished | Failed
+Asked = TypeVar("Asked", CacheStats, CacheCleared, CacheExplanation)
 Lifecycle = Loading | Ready | LoadFailed
 
+ASK_S = 60.0  # for an answer about the cache; clearing a disk takes the engine up to half of it
 MAX_UNSENT = 64 * 1024 * 1024  # bytes that the engine has not read yet; beyond it, it is not keeping up
 
 DIED = "The engine died while it worked on this request and is being restarted: try again."
@@ -61,6 +70,7 @@ class EngineClient(asyncio.Protocol):
         self._on_lifecycle = on_lifecycle
         self._reader: FrameReader[FromEngine] = FrameReader(from_engine_decoder)
         self._inboxes: dict[str, _Inbox] = {}
+        self._questions: dict[str, asyncio.Future[CacheAnswer]] = {}
         self._transport: asyncio.Transport | None = None
         self._end_message = DIED
         self._nonce = 0
@@ -98,6 +108,27 @@ class EngineClient(asyncio.Protocol):
             if self._inboxes.get(request.id) is inbox:  # the engine has not ended it
                 del self._inboxes[request.id]
                 self._send(Cancel(request.id))
+
+    async def ask(self, query: CacheQuery | CacheMatch, kind: type[Asked], timeout_s: float = ASK_S) -> Asked:
+        """What the engine answers about its prefix cache, of the kind that belongs to the query.
+
+        Raises:
+            VivaceError: it does not know what was asked for, or it is gone, or does not answer in time.
+        """
+        if self.closed.is_set() or self._transport is None:
+            raise VivaceError("engine_failed", self._end_message)
+        question = self._questions[query.id] = asyncio.get_running_loop().create_future()
+        self._send(query)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await question
+        except TimeoutError:
+            message = f"The engine did not answer within {timeout_s:g} s: it is busy with a long step. Try again later."
+            raise VivaceError("overloaded", message) from None
+        finally:
+            self._questions.pop(query.id, None)
+        assert isinstance(answer, kind)
+        return answer
 
     def load(self, message: Load) -> None:
         """Send the first message of a connection; what follows arrives through `on_lifecycle`."""
@@ -141,6 +172,11 @@ class EngineClient(asyncio.Protocol):
             inbox = self._inboxes.get(message.id)
         elif isinstance(message, Finished | Failed):
             inbox = self._inboxes.pop(message.id, None)
+            if isinstance(message, Failed):
+                self._settle(message)
+        elif isinstance(message, CacheStats | CacheCleared | CacheExplanation):
+            self._settle(message)
+            return
         elif isinstance(message, Pong):
             self.last_pong = message
             return
@@ -149,6 +185,15 @@ class EngineClient(asyncio.Protocol):
             return
         if inbox is not None:  # else it was cancelled while this was on its way
             inbox.put(message)
+
+    def _settle(self, answer: CacheAnswer | Failed) -> None:
+        question = self._questions.pop(answer.id, None)
+        if question is None or question.done():  # whoever asked is gone
+            return
+        if isinstance(answer, Failed):
+            question.set_exception(VivaceError(answer.kind, answer.message))
+        else:
+            question.set_result(answer)
 
     def _refusal(self, request: Generate) -> Failed | None:
         if request.id in self._inboxes:
@@ -168,6 +213,10 @@ class EngineClient(asyncio.Protocol):
         inboxes, self._inboxes = self._inboxes, {}
         for request_id, inbox in inboxes.items():
             inbox.put(Failed(request_id, "engine_failed", self._end_message))
+        questions, self._questions = self._questions, {}
+        for question in questions.values():
+            if not question.done():
+                question.set_exception(VivaceError("engine_failed", self._end_message))
 
 
 class _Inbox:

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 import vivace
 from vivace.errors import VivaceError, invalid
 from vivace.fleet import Fleet
-from vivace.server import openapi, status
+from vivace.server import cache, cache_reply, openapi, status
 from vivace.server.access import Access, note_error
 from vivace.server.auth import RequireKey
 from vivace.server.errors import error_response
@@ -46,6 +46,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(status.router(generation))
     app.include_router(models.router(generation))
     app.include_router(openai_chat.router(generation, Limits.of(settings)))
+    app.include_router(cache.router(generation, Limits.of(settings)))
     _add_docs(app)
     return app
 
@@ -108,5 +109,5 @@ def _add_docs(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> openapi.JSON:
     if app.openapi_schema is None:
-        app.openapi_schema = openapi.document(app, [openai_chat.REQUEST], openai_chat.REPLIES)
+        app.openapi_schema = openapi.document(app, [openai_chat.REQUEST], [*openai_chat.REPLIES, *cache_reply.REPLIES])
     return app.openapi_schema

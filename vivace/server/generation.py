@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vivace import protocol
 from vivace.chat import events
+from vivace.chat.bounded import BoundedCache
 from vivace.chat.conversation import Conversation, Options
 from vivace.errors import VivaceError
 from vivace.fleet import EngineClient, Fleet, Resident
@@ -25,13 +26,18 @@ if TYPE_CHECKING:  # the port is open before tokenizers and llguidance are read
 log = logging.getLogger("vivace.server")
 
 Batch = list[events.Event]
+NAMES = 1024
 
 
 class Generation:
-    """Answers conversations with whatever model they name. `repairs`: reason → calls mended since the start."""
+    """Answers conversations with whatever model they name.
+
+    `repairs`: reason → calls mended since the start. `names`: id of a request → name of its answer, of the last ones.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self.names: BoundedCache[str] = BoundedCache(NAMES)
         self.repairs: Counter[str] = Counter()
 
     def cards(self) -> list[ModelCard]:
@@ -43,14 +49,29 @@ class Generation:
         Raises:
             VivaceError: unknown model, still loading, a conversation that the model cannot take, a prompt too long.
         """
-        resident = await self._fleet.resident(model or DEFAULT)
+        resident, prepared, room = await self.prepare(model, conversation, options)
+        max_tokens = min(options.max_tokens or room, room)
+        one_call = not conversation.parallel_tool_calls
+        return Answer(resident, prepared, options, max_tokens, self.repairs, one_call=one_call)
+
+    async def resident(self, model: str | None) -> Resident:
+        """A model that can answer, the default one if none is named.
+
+        Raises:
+            VivaceError: unknown model, or it is still loading.
+        """
+        return await self._fleet.resident(model or DEFAULT)
+
+    async def prepare(
+        self, model: str | None, conversation: Conversation, options: Options
+    ) -> tuple[Resident, "Prepared", int]:
+        """With the tokens that the context has left for an answer. Raises what `begin` does."""
+        resident = await self.resident(model)
         prepared = await asyncio.to_thread(resident.chat.prepare, conversation, options)
         room = resident.context - len(prepared.token_ids)
         if room <= 0:
             raise _too_long(len(prepared.token_ids), resident.context)
-        max_tokens = min(options.max_tokens or room, room)
-        one_call = not conversation.parallel_tool_calls
-        return Answer(resident, prepared, options, max_tokens, self.repairs, one_call=one_call)
+        return resident, prepared, room
 
 
 def _too_long(prompt_tokens: int, context: int) -> VivaceError:
@@ -65,8 +86,8 @@ def _too_long(prompt_tokens: int, context: int) -> VivaceError:
 class Answer:
     """`options.n` choices for one prompt, generated side by side. `one_call`: the first tool call ends a choice.
 
-    `repairs` counts mended calls by reason. `relaxed`: which wishes of the request are not held; the wire notes them
-    for the reply.
+    `name`: unique; choice i is `choice_id(name, i)` in the engine. `repairs` counts mended calls by reason. `relaxed`:
+    which wishes of the request are not held; the wire notes them for the reply.
     """
 
     def __init__(
@@ -80,6 +101,7 @@ class Answer:
         one_call: bool,
     ) -> None:
         self.model = resident.id
+        self.name = secrets.token_hex(12)
         self.relaxed = prepared.relaxed
         seed = secrets.randbits(32) if options.seed is None else options.seed
         self._choices = [
@@ -91,7 +113,7 @@ class Answer:
                 repairs,
                 one_call=one_call,
             )
-            for request in _requests(prepared, options, seed, max_tokens)
+            for request in _requests(self.name, prepared, options, seed, max_tokens)
         ]
 
     async def batches(self) -> AsyncGenerator[tuple[int, Batch], None]:
@@ -107,11 +129,17 @@ class Answer:
                     return
 
 
-def _requests(prepared: "Prepared", options: Options, seed: int, max_tokens: int) -> Iterator[protocol.Generate]:
-    name = secrets.token_hex(8)
+def choice_id(name: str, index: int) -> str:
+    """What the engine calls a choice of an answer."""
+    return f"{name}-{index}"
+
+
+def _requests(
+    name: str, prepared: "Prepared", options: Options, seed: int, max_tokens: int
+) -> Iterator[protocol.Generate]:
     for index in range(options.n):
         yield protocol.Generate(
-            id=f"{name}-{index}",
+            id=choice_id(name, index),
             prompt=prepared.token_ids,
             max_tokens=max_tokens,
             sampling=prepared.sampling((seed + index) % 2**32),

@@ -28,18 +28,18 @@ class ErrorReply(msgspec.Struct):
     error: ErrorFields
 
 
-def operation(request: type[BaseModel], whole: type[msgspec.Struct], chunk: type[msgspec.Struct]) -> JSON:
-    """`openapi_extra` of a route that reads its body itself and answers whole or in chunks."""
+def operation(
+    request: type[BaseModel] | None, whole: type[msgspec.Struct], chunk: type[msgspec.Struct] | None = None
+) -> JSON:
+    """`openapi_extra` of a route that reads its body itself, if it has one, and answers whole or in chunks."""
+    content = {"application/json": {"schema": _ref(whole)}}
+    if chunk is not None:
+        content["text/event-stream"] = {"schema": _ref(chunk)}
+    body = {"required": True, "content": {"application/json": {"schema": _ref(request)}}} if request else None
     return {
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(request)}}},
+        **({"requestBody": body} if body else {}),
         "responses": {
-            "200": {
-                "description": "The answer",
-                "content": {
-                    "application/json": {"schema": _ref(whole)},
-                    "text/event-stream": {"schema": _ref(chunk)},
-                },
-            },
+            "200": {"description": "The answer", "content": content},
             "4XX": {"description": "What to change", "content": {"application/json": {"schema": _ref(ErrorReply)}}},
             "5XX": {"description": "Try again", "content": {"application/json": {"schema": _ref(ErrorReply)}}},
         },

@@ -77,7 +77,11 @@ class Chain:
 
     def common(self, other: "Chain", limit: int) -> int:
         """How many tokens two chains of one salt begin with in common, `limit` at most."""
-        if self.root != other.root or not limit:
+        return self.agrees(other, limit) if self.root == other.root else 0
+
+    def agrees(self, other: "Chain", limit: int) -> int:
+        """The same of any two chains: what is stored of the one may be of no use for the other."""
+        if not limit:
             return 0
         mine = np.frombuffer(self._ids, dtype=np.int32, count=min(limit, len(self)))
         theirs = np.frombuffer(other._ids, dtype=np.int32, count=min(limit, len(other)))
@@ -85,3 +89,7 @@ class Chain:
         differs = mine[:n] != theirs[:n]
         at = int(differs.argmax()) if n else 0
         return at if n and differs[at] else n
+
+    def token(self, position: int) -> int:
+        """One token; -1 behind the last."""
+        return self._ids[position] if position < len(self) else -1

@@ -1,7 +1,7 @@
 """The best prefix for a prompt over everything there is: running and idle sequences, blocks in memory, the SSD tier."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vivace.engine.cache.chain import BLOCK, Chain
@@ -27,6 +27,21 @@ class Holder:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a prompt was compared with, to explain the outcome.
+
+    Of `holders` it is `nearest` that begins with the prompt's first `agreed` tokens. `on_disk`: what the index has of
+    it; `slower`: up to where the SSD tier has it, though not faster than it can be computed.
+    """
+
+    holders: Sequence[Holder]
+    nearest: Holder | None
+    agreed: int
+    on_disk: Mapping[tuple[bytes, Part], Any]
+    slower: int = 0
+
+
+@dataclass(frozen=True)
 class Found:
     """A match, who gives its first tokens, and its other pieces: payloads from memory or entries on disk."""
 
@@ -36,6 +51,7 @@ class Found:
     wanted: list[Piece] = field(default_factory=list)
     payloads: list[Any] = field(default_factory=list)
     entries: list[Any] = field(default_factory=list)  # one per payload that is None
+    known: Known | None = None
 
 
 class Finder:
@@ -57,8 +73,10 @@ class Finder:
         holders, sources = _best([(h, self._source(h, chain, limit, session)) for h in everybody])
         tree = self._ram.tree
         here = match(chain, limit, sources, tree.has, tree.partials, self._needs)
-        reach = max((source.tokens for source in sources), default=0)
+        nearest = max(range(len(sources)), key=lambda i: sources[i].tokens, default=None)
+        reach = 0 if nearest is None else sources[nearest].tokens
         on_disk = self._on_disk(chain, limit, here, reach) if disk else {}
+        known = Known(everybody, None if nearest is None else holders[nearest], reach, on_disk)
         if on_disk:
             short: dict[bytes, set[int]] = {key: set(lengths) for key, lengths in tree.partials.items()}
             for entry in on_disk.values():
@@ -71,8 +89,9 @@ class Finder:
             there = match(chain, limit, sources, has, short, self._needs)
             found = self._found(chain, there, holders, sources, on_disk)
             if self._pays(found, here.position):
-                return found
-        return self._found(chain, here, holders, sources, {})
+                return replace(found, known=known)
+            known = replace(known, slower=there.position)
+        return replace(self._found(chain, here, holders, sources, {}), known=known)
 
     def _source(self, holder: Holder, chain: Chain, limit: int, session: str) -> Source:
         tokens = holder.chain.common(chain, min(limit, holder.length))

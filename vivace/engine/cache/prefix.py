@@ -8,15 +8,17 @@ from typing import Any
 
 from vivace.engine.cache.chain import BLOCK, Chain, block_ends, root_key
 from vivace.engine.cache.disk import Disk
+from vivace.engine.cache.explain import Case, Explanations, explain
 from vivace.engine.cache.find import Finder, Found, Holder
 from vivace.engine.cache.layout import Layout, Part
-from vivace.engine.cache.match import Needs
+from vivace.engine.cache.match import Match, Needs
 from vivace.engine.cache.ram import Idle, RamTier
 from vivace.engine.cache.restore import put_together
 from vivace.engine.cache.snapshots import Snapshot
+from vivace.engine.cache.ssd import SsdTier
 from vivace.engine.cache.stops import EVERY, named, stops_of, superseded
 from vivace.engine.sequence import Sequence
-from vivace.protocol import Generate
+from vivace.protocol import CacheExplanation, CacheMatch, Generate
 
 log = logging.getLogger("vivace.engine")
 
@@ -63,10 +65,21 @@ class PrefixCache:
         self._disk = disk
         self._finder = Finder(layout, self._needs, self.ram, disk, prefill_rate)
         self._arrived: queue.SimpleQueue[tuple[Sequence, Found, list[Any]]] = queue.SimpleQueue()
+        self.explanations = Explanations()
+        self.prompt_tokens = self.cached_tokens = 0  # of all requests so far
+
+    @property
+    def problem(self) -> str:
+        """Why no prefix can be kept, "" if they can."""
+        return self._layout.problem
+
+    @property
+    def tier(self) -> SsdTier | None:
+        return None if self._disk is None else self._disk.tier
 
     def expect(self, sequence: Sequence) -> None:
         """A request has come."""
-        sequence.chain = Chain(root_key(f"{self._salt}\0{sequence.request.salt}"), sequence.request.prompt)
+        sequence.chain = self._chain(sequence.request.prompt, sequence.request.salt)
 
     def begin(self, sequence: Sequence, live: Iterable[Sequence]) -> None:
         """Give a sequence caches with the longest prefix to be had; `restoring` until `settle` if that takes time.
@@ -74,13 +87,13 @@ class PrefixCache:
         `live`: sequences that have caches.
         """
         request = sequence.request
-        limit = self._needs.limit(len(request.prompt))
         sequence.leader = None
         sequence.caches = self._make_caches(request)
+        self.prompt_tokens += len(request.prompt) if not sequence.misread else 0
+        found = self._find(sequence.chain, request.session, live, disk=not sequence.misread)
+        self.explanations.keep(self._explain(sequence.chain, found, request.id, sequence.misread))
         if self._layout.problem:
             return
-        holders = [Holder(s.chain, s.caches, s.fed) for s in live if s.caches and not s.restoring]
-        found = self._finder.find(sequence.chain, limit, request.session, holders, disk=not sequence.misread)
         self._take_source(sequence, found)
         if found.entries:
             sequence.restoring = True
@@ -88,6 +101,20 @@ class PrefixCache:
             self._disk.tier.read(found.entries, lambda read: self._come(sequence, found, read))
         else:
             self._finish(sequence, found, found.payloads)
+
+    def would_find(self, query: CacheMatch, live: Iterable[Sequence]) -> CacheExplanation:
+        """What a request with this prompt would be given now."""
+        chain = self._chain(query.prompt, query.salt)
+        return self._explain(chain, self._find(chain, query.session, live), "")
+
+    def forget(self, live: Iterable[Sequence]) -> int:
+        """Let go of all that memory holds, but for running sequences; bytes that are free again."""
+        freed = self.ram.nbytes
+        self.ram.clear()
+        self.explanations.clear()
+        for sequence in live:
+            sequence.stored = sequence.next_store = 0  # the SSD tier is to forget it too
+        return freed
 
     def settle(self, live: Iterable[Sequence]) -> list[Sequence]:
         """Go on with sequences whose blocks have come from the SSD; those that have their caches now."""
@@ -165,6 +192,23 @@ class PrefixCache:
             sequence.leader = next((other for other in live if self._leads(other, sequence)), None)
         return sequence.leader is not None
 
+    def _chain(self, prompt: list[int], salt: str) -> Chain:
+        return Chain(root_key(f"{self._salt}\0{salt}"), prompt)
+
+    def _find(self, chain: Chain, session: str, live: Iterable[Sequence], *, disk: bool = True) -> Found:
+        if self._layout.problem:
+            return Found(Match())
+        holders = [Holder(s.chain, s.caches, s.fed) for s in live if s.caches and not s.restoring]
+        return self._finder.find(chain, self._needs.limit(len(chain)), session, holders, disk=disk)
+
+    def _explain(self, chain: Chain, found: Found, request: str, misread: bool = False) -> CacheExplanation:
+        case = Case(chain, self._needs.limit(len(chain)), found, self._layout.positional, misread)
+        return explain(case, request, self.ram.tree, self._behind_on_disk)
+
+    def _behind_on_disk(self, key: bytes) -> list[bytes]:
+        """Tokens of the blocks that the SSD tier has behind this one."""
+        return [] if self._disk is None else [entry.tokens for entry in self._disk.tier.children(key)]
+
     def _leads(self, other: Sequence, sequence: Sequence) -> bool:
         limit = self._needs.limit(min(len(sequence.request.prompt), len(other.request.prompt)))
         common = sequence.chain.common(other.chain, limit)
@@ -195,6 +239,7 @@ class PrefixCache:
         request, position = sequence.request, found.match.position
         put_together(self._layout, self._needs, found.match, found.wanted, payloads, sequence.caches)
         sequence.begin_at(position)
+        self.cached_tokens += position
         sequence.stored = max(sequence.stored, position // BLOCK * BLOCK) if self._disk else 0
         sequence.stops = (
             stops_of(request, position, self._needs.limit(len(request.prompt))) if self._layout.positional else []
@@ -263,6 +308,8 @@ class PrefixCache:
         """Slabs have to go: keep them as blocks, if that is the only copy."""
         if self._disk is None:
             self._keep_blocks(idle, 0)
+        else:
+            self.ram.tree.remember(idle.chain.keys(1, idle.length // BLOCK))
 
     def _keep_blocks(self, idle: Idle, start: int) -> None:
         """Keep tokens from `start` on, which begins a block, as blocks in memory."""

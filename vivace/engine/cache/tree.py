@@ -5,6 +5,7 @@ down. Edges are kept only for explanations and for blocks shorter than BLOCK.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,11 +64,15 @@ class PrefixTree:
     def drop(self, node: Node, part: Part) -> None:
         """Forget a part; the node goes with its last."""
         node.parts.pop(part, None)
-        self._evicted[node.key] = None
-        while len(self._evicted) > REMEMBERED:
-            self._evicted.popitem(last=False)
+        self.remember([node.key])
         if not node.parts:
             self._remove(node)
+
+    def remember(self, keys: Iterable[bytes]) -> None:
+        """These blocks were here in one form or another and had to go."""
+        self._evicted.update(dict.fromkeys(keys))
+        while len(self._evicted) > REMEMBERED:
+            self._evicted.popitem(last=False)
 
     def evicted(self, key: bytes) -> bool:
         """Whether a part of this block was here and had to go."""

@@ -1,6 +1,5 @@
 """POST /v1/chat/completions: OpenAI's chat API, streaming and not."""
 
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -9,7 +8,7 @@ from starlette.responses import Response
 
 from vivace.chat import events
 from vivace.errors import VivaceError
-from vivace.server.access import note_error, note_relaxed, note_tokens
+from vivace.server.access import note_error, note_relaxed, note_tokens, request_id
 from vivace.server.body import read_json
 from vivace.server.fold import Folded, total_usage
 from vivace.server.generation import Answer, Generation
@@ -24,6 +23,7 @@ from vivace.server.wires.openai_chat_schema import ChatRequest
 
 REQUEST = ChatRequest
 REPLIES = (ChatCompletion, ChatCompletionChunk)
+ID_PREFIX = "chatcmpl-"
 SUMMARY = "Chat completion: whole, or with `stream` as server-sent events that end with `data: [DONE]`"
 
 
@@ -40,7 +40,8 @@ def router(generation: Generation, limits: Limits) -> APIRouter:
         call = decode(await read_json(request, limits), session_of(request.headers))
         answer = await unless_disconnected(request.receive, _begin(generation, call))
         note_relaxed(request.scope, answer.relaxed)
-        head = Head(f"chatcmpl-{secrets.token_hex(12)}", answer.model, call.legacy)
+        generation.names.put(request_id(request.scope), answer.name, 1)
+        head = Head(f"{ID_PREFIX}{answer.name}", answer.model, call.legacy)
         if not call.stream:
             body = await unless_disconnected(request.receive, _whole(request, call, answer, head))
             return Response(body, media_type="application/json")

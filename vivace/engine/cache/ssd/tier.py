@@ -4,7 +4,7 @@ Whatever is wrong with the folder, nothing is raised: the tier then has a `probl
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,7 +186,14 @@ class SsdTier:
 
     def clear(self) -> int:
         """Forget this model, in all processes; bytes freed. Waits for the disk."""
-        return 0 if self.problem is not None else self._writer.clear(CLEAR_S)
+        return self.begin_clear()()
+
+    def begin_clear(self) -> Callable[[], int]:
+        """The same without waiting: what it gives does, on any thread. What is put from now on stays."""
+        if self.problem is not None:
+            return lambda: 0
+        wait = self._writer.begin_clear()
+        return lambda: wait(CLEAR_S)
 
     def close(self) -> None:
         """Write what waits, for ten seconds at most."""

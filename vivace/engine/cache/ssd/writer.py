@@ -46,12 +46,18 @@ class Writer:
         """Whether all that was put before is on the disk and in the index."""
         return self._call(self._commit, timeout_s)
 
-    def clear(self, timeout_s: float) -> int:
-        """Forget the model; bytes freed."""
+    def begin_clear(self) -> Callable[[float], int]:
+        """Forget the model and all that was put before now; what it gives waits so long for it: bytes freed."""
         freed: list[int] = []
         self._pending.drop_records()
-        self._call(lambda: freed.append(self._clear()), timeout_s)
-        return sum(freed)
+        call = Call(lambda: freed.append(self._clear()))
+        self._pending.post(call)
+
+        def wait(timeout_s: float) -> int:
+            call.done.wait(timeout_s)
+            return sum(freed)
+
+        return wait
 
     def repair(self) -> None:
         """Have the index looked at, at most once a minute."""
