@@ -38,9 +38,9 @@ int64_t size_of_sums(int64_t queries, int64_t width) { return round_up(queries *
 
 // ---- the plan ----
 //
-// Where a prompt is cut must change no bit: the splits of many queries begin at multiples of kSplit in the sequence. Those
-// of few depend on how many keys they see. All are merged in order.
-// Which queries make a tile, and whether its splits are parts of their own, changes nothing and depends on the threads.
+// Where a prompt is cut must change no bit: the splits of many queries begin at multiples of kSplit in the sequence.
+// Those of few depend on how many keys they see. All are merged in order. Which queries make a tile, and whether its
+// splits are parts of their own, changes nothing and depends on the threads.
 
 bool few(const AttentionArgs& a) { return group_of(a) * a.queries <= kFewQueries; }
 
@@ -48,7 +48,9 @@ int64_t split_keys(const AttentionArgs& a, int64_t keys) {
   if (!few(a)) return kSplit;
   return larger(kShortestSplit, round_up(ceil_div(keys, ceil_div(kFewParts, a.kv_heads)), kSplitUnit));
 }
-int64_t splits_of(const AttentionArgs& a, int64_t keys) { return larger<int64_t>(1, ceil_div(keys, split_keys(a, keys))); }
+int64_t splits_of(const AttentionArgs& a, int64_t keys) {
+  return larger<int64_t>(1, ceil_div(keys, split_keys(a, keys)));
+}
 
 struct Division {
   int64_t tiles;  // of a row and kv head
@@ -70,8 +72,9 @@ Task task_of(const AttentionArgs& a, const AttentionRow& row, int64_t kv_head, i
   int64_t begin = tile * queries / division.tiles, end = (tile + 1) * queries / division.tiles;
   Part whole{&a, &row, kv_head, begin, end - begin, 0, 0};
   whole.key_begin = visible(a, row, begin / group_of(a)).begin;
-  if (!few(a)) whole.key_begin = round_down(row.origin + whole.key_begin, kSplit) - row.origin;
   whole.key_end = visible(a, row, (end - 1) / group_of(a)).end;
+  if (!few(a) && whole.key_begin < whole.key_end)
+    whole.key_begin = round_down(row.origin + whole.key_begin, kSplit) - row.origin;
   int64_t keys = larger<int64_t>(0, whole.key_end - whole.key_begin), splits = splits_of(a, keys);
   return {whole, splits, split_keys(a, keys), 0, division.apart ? splits : 1, 0, {}};
 }

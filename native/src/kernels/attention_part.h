@@ -7,8 +7,8 @@ namespace vivace {
 namespace VIVACE_LEVEL {
 
 // A piece of work: queries that share a kv head, against the keys [key_begin, key_end) of their row. The queries of a
-// kv head are numbered by token, then head, so that neighbours see nearly the same keys. Of many queries the keys begin at
-// a multiple of kSplit in the sequence, which may be before the row's first.
+// kv head are numbered by token, then head, so that neighbours see nearly the same keys. If they are many the keys
+// begin at a multiple of kSplit in the sequence, which may be before the row's first.
 struct Part {
   const AttentionArgs* args;
   const AttentionRow* row;
@@ -17,8 +17,7 @@ struct Part {
   int64_t key_begin, key_end;
 };
 
-// Keys of many queries that are summed together: merging the sums costs 1 % of attention then. Only parts of so many can
-// share the threads.
+// Keys of many queries that are summed together: merging the sums costs 1 % of attention then.
 constexpr int64_t kSplit = 2048;
 
 // The queries of a part, [query_count, width] multiplied by the scale, zeros beyond dim.
