@@ -33,21 +33,26 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be explained. `limit`: tokens that a prefix may have; `positional`: it ends only where a state was
-    kept; `misread`: it was tried before, and what the disk promised was not there."""
+    """What is to be explained. `reach`: the longest prefix that is ever matched; `positional`: it ends only where a
+    state was kept; `misread`: it was tried before, and what the disk promised was not there."""
 
     chain: Chain
-    limit: int
+    reach: int
     found: Found
     positional: bool = False
     misread: bool = False
+
+    @property
+    def limit(self) -> int:
+        """Tokens that a prefix may have in common with what is kept: one is always computed."""
+        return len(self.chain) - 1
 
 
 def explain(case: Case, request: str, tree: PrefixTree, on_disk: Children) -> CacheExplanation:
     """`on_disk`: what the SSD tier has behind a block. `id` of the explanation is to be filled in."""
     chain, position, known = case.chain, case.found.match.position, case.found.known
     near = Nearest(position)
-    if known is not None and position < case.limit:
+    if known is not None and position < case.reach:
         near = max(nearest(chain, case.limit, known, tree, on_disk), near, key=lambda path: path.agrees)
     reason, there = _reason(case, near, tree)
     return CacheExplanation(
@@ -80,7 +85,7 @@ def nearest(chain: Chain, limit: int, known: Known, tree: PrefixTree, on_disk: C
         block = np.frombuffer(tokens, np.int32)
         agreed = _common(mine, block)
         candidates.append(Nearest(start + agreed, tuple(block[agreed : agreed + AROUND].tolist())))
-    best = max(candidates, key=lambda path: (path.agrees, bool(path.theirs)))
+    best = max(candidates, key=lambda path: (path.agrees, len(path.theirs)))
     return best if 0 < best.agrees < limit else Nearest(best.agrees)
 
 
@@ -123,7 +128,7 @@ class Explanations:
 def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     """With the position up to which the prefix could have gone but for it."""
     position, known = case.found.match.position, case.found.known
-    if position >= case.limit:
+    if position >= case.reach:
         return "whole_prompt", position
     if known is None:
         return "not_kept", 0
