@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from vivace.chat.dialects.values import ValueWriter
+from vivace.chat.dialects.value_writer import ValueWriter
 
 STRING_OR_INTEGER = frozenset({"string", "integer"})
 

@@ -37,7 +37,7 @@ class GemmaCalls:
         if (yield from scan.char()) != "{":
             raise NotACall
         scan.start(name)
-        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True), self.quote)
+        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True, bare=True), self.quote)
         scan.complete()
 
     def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:

@@ -35,10 +35,10 @@ class JsonScanner:
         repaired: the JSON was mended.
     """
 
-    def __init__(self, literal: bool = False, enclosed: bool = False) -> None:
-        """`literal`: a Python literal, or Gemma's form, is as it should be. `enclosed`: a comma or a bracket follows,
-        which tells the quote that ends the value from one within."""
-        self._is_literal, self._is_enclosed = literal, enclosed
+    def __init__(self, literal: bool = False, enclosed: bool = False, bare: bool = False) -> None:
+        """`literal`: a Python literal is as it should be; `bare`: so are words without quotes. `enclosed`: a comma or a
+        bracket follows, which tells the quote that ends the value from one within."""
+        self._is_literal, self._is_enclosed, self._may_be_bare = literal, enclosed, bare
         self.done = False
         self.repaired: str | None = None
         self._stack: list[str] = []
@@ -315,12 +315,12 @@ class JsonScanner:
     def _end_bare(self) -> None:
         word, self._held = "".join(self._held), []
         if self._is_key:
-            if not self._is_literal:
+            if not self._may_be_bare:
                 self._mend()
             self._end_key(quote(word))
             return
         value = literal_json(word)
-        if value != word and not self._is_literal:
+        if value != word and not (self._may_be_bare if value.startswith('"') else self._is_literal):
             self._mend()
         self._write(value)
         self._ended()

@@ -15,7 +15,8 @@ from vivace.chat.dialects.framed import NOT_CLOSED, WRAPPER_NOT_CLOSED, FramedWa
 from vivace.chat.dialects.lexer import Lexeme, Tag, tag
 from vivace.chat.dialects.nested_grammar import call_rule
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.values import ValueWriter, quote, resolved, types_of
+from vivace.chat.dialects.value_writer import ValueWriter
+from vivace.chat.dialects.values import quote, resolved, types_of
 
 _INVOKE = re.compile(r'invoke name="?([^"]+)"?')
 _CONTAINERS = frozenset({"object", "array"})
@@ -164,10 +165,12 @@ class _Body:
                 text += more
             empty = False
             scan.arguments(writer.feed(text))
+            scan.content(writer.surplus())
         if empty and types <= _CONTAINERS:
             scan.arguments("{}" if "object" in types else "[]")
         else:
             scan.arguments(writer.finish())
+            scan.repair(writer.repaired)
 
     def _past_closer(self) -> Reading[str | None]:
         """None where the closer ended the value, else the white space behind it."""

@@ -22,7 +22,8 @@ from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
-from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
+from vivace.chat.dialects.value_writer import ValueWriter
+from vivace.chat.dialects.values import parameter_types, quote
 
 JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
@@ -223,9 +224,12 @@ class _Call:
             else:
                 verdict = value.take(scan.take())
                 scan.arguments(value.drain())
+                scan.content(writer.surplus())
                 scan.whole = value.call_is_closed
         scan.repair(verdict.repaired)
         scan.arguments(value.finish())
+        scan.content(writer.surplus())
+        scan.repair(writer.repaired)
         scan.whole = False
         scan.rewind(verdict.rest)
         return not verdict.call_ends
