@@ -1,11 +1,15 @@
 """The llguidance rules of calls with tagged parameters."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.mixed_grammar import pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.schemas.text import text
+from vivace.chat.schemas.words import Path
 
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
 CDATA = ("<![CDATA[", "]]>")
 _NAME = r'/[^\s<>"]+/'
 _PLAIN = r"/[^<&\n]+/"
-_UNHELD = ("pattern", "format", "minLength", "maxLength")
+_ANY = "/(?s:.*)/"
 
 
 def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
@@ -51,10 +55,10 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
     types = types_of(schema, root)
     closer = f"{form.newline}{form.parameter_close}{form.after_tag}"
     is_text = "string" in types or bool(value_options(schema))
-    value = value_rule(writer, tool, key, closer, form.cdata)
-    body = f"{_opener(form, writer, key, is_text)} {value}"
+    body = f"{_opener(form, writer, key, is_text)} {_value(form, writer, tool, key, closer)}"
     if is_text and form.json_suffix and types - {"string"} and not value_options(schema):
-        other = writer.json({"allOf": [schema, {"type": sorted(types - {"string"})}]}, root)
+        narrowed = (schema if isinstance(schema, dict) else {}) | {"type": sorted(types - {"string"})}
+        other = writer.json(narrowed, root, path=("properties", key))
         body = f"{body} | {_opener(form, writer, key, False)} {other} {writer.text(closer)}"
     rule = writer.rule("parameter", body)
     return rule if key in root.get("required", ()) else f"{rule}?"
@@ -65,44 +69,59 @@ def _opener(form: "TaggedCalls", writer: RuleWriter, key: str, is_text: bool) ->
     return writer.text(f"{form.parameter_open.prefix}{key}{suffix}{form.newline}")
 
 
-def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: bool = False) -> str:
-    """Value and closer: strings are free text up to the closer, everything else is JSON.
+def _value(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
+    """Value and closer: strings are texts up to the closer, everything else is JSON."""
+    schema, root = properties(tool)[key], tool.parameters
+    types = types_of(schema, root)
+    if value_options(schema):
+        return f"{_options(writer, schema)} {writer.text(closer)}"
+    if "string" not in types:
+        return f"{writer.json(schema, root)} {writer.text(closer)}"
+    spelled = types & {"string"} if form.json_suffix else types
+    terminal = text_terminal(writer, schema, root, ("properties", key), spelled)
+    marks = (form.parameter_close, form.parameter_open.prefix, form.function_close)
+    return text_rule(writer, closer, form.cdata, _without(terminal, marks) if terminal else _ANY)
 
-    `cdata`: strings that hold a `<`, an `&` or a newline stand in a section of their own.
-    """
-    schema = properties(tool)[key]
-    if "string" not in types_of(schema, tool.parameters) and not value_options(schema):
-        return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
-    where = f"{tool.name}.{key}"
-    if cdata and not value_options(schema):
-        _report_unheld(writer, where, schema)
-        return text_rule(writer, closer, cdata)
-    return string_rule(writer, where, schema, "", closer)
+
+def _without(terminal: str, marks: Iterable[str]) -> str:
+    """Texts that the parser could not mistake: what is held to more than its type has to be read as it was meant."""
+    inside = "|".join(map(pattern_of, marks))
+    return f"({terminal} & ~/(?s:.*)({inside})(?s:.*)/)"
 
 
-def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:
-    """A text between two others, or one of the schema's options; `where` it stands is for the report."""
-    options = value_options(schema)
+def text_terminal(writer: RuleWriter, schema: Any, root: object, path: Path, types: frozenset[str]) -> str | None:
+    """What of all texts fits the schema at `path` in `root`, None for all; what that does not hold is reported."""
+    found = text(schema, root, path, types)
+    for at, note in found.losses:
+        writer.relax(note, root, at)
+    return found.terminal
+
+
+def string_rule(
+    writer: RuleWriter, schema: Any, root: object, path: Path, opener: str, closer: str, types: frozenset[str]
+) -> str:
+    """A text between two others, or one of the schema's options; `types`: what it may spell."""
     before = [writer.text(opener)] if opener else []
-    if options:
-        texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
-        return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
-    _report_unheld(writer, where, schema)
-    return " ".join([*before, writer.free(closer)])
+    if value_options(schema):
+        return " ".join([*before, _options(writer, schema), writer.text(closer)])
+    return " ".join([*before, writer.free(closer, text_terminal(writer, schema, root, path, types) or _ANY)])
 
 
-def text_rule(writer: RuleWriter, closer: str, cdata: bool = False) -> str:
-    """Any text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
+def _options(writer: RuleWriter, schema: Any) -> str:
+    options = value_options(schema)
+    texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
+    return f"({' | '.join(writer.text(each) for each in texts)})"
+
+
+def text_rule(writer: RuleWriter, closer: str, cdata: bool = False, terminal: str = _ANY) -> str:
+    """A text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
     if not cdata:
-        return writer.free(closer)
-    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer)}"
+        return writer.free(closer, terminal)
+    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer, terminal)}"
+    if terminal != _ANY:
+        plain = f'({terminal} & ({_PLAIN} | ""))'
+        return f"({section} | {writer.free(closer, plain)})"
     return f"({section} | {writer.rule('plain', _PLAIN)}? {writer.text(closer)})"
-
-
-def _report_unheld(writer: RuleWriter, where: str, schema: Any) -> None:
-    for word in _UNHELD:
-        if isinstance(schema, dict) and word in schema:
-            writer.relax(f"{where}: {word} of a string parameter is not enforced")
 
 
 def value_options(schema: Any) -> list[Any]:

@@ -69,9 +69,15 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
 def resolve(reference: str, root: Mapping[str, Any]) -> Any:
     """What a JSON pointer within `root` leads to; None if nothing is there."""
     node: Any = root
-    for part in reference.removeprefix("#").strip("/").split("/"):
-        node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
+    for part in pointed(reference):
+        node = node.get(part) if isinstance(node, dict) else None
     return node
+
+
+def pointed(reference: str) -> tuple[str, ...]:
+    """The place that a JSON pointer names."""
+    parts = reference.removeprefix("#").strip("/").split("/")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
 
 
 def _type_of_value(value: Any) -> str:
