@@ -39,6 +39,9 @@ class GemmaRules:
             return self._any()
         if isinstance(schema.get("$ref"), str):
             return self._reference(schema["$ref"])
+        types = types_of(schema, self._tool.parameters)
+        if types == _STRING:
+            return self._typed(path, schema, "string")
         report_unheld(self._writer, self._tool.parameters, path, schema)
         if value_options(schema):
             return f"({' | '.join(map(self._constant, value_options(schema)))})"
@@ -46,7 +49,6 @@ class GemmaRules:
             if isinstance(schema.get(word), list) and schema[word] and not schema.keys() & {"type", "properties"}:
                 options = [self._value((*path, word, i), option) for i, option in enumerate(schema[word])]
                 return f"({' | '.join(options)})"
-        types = types_of(schema, self._tool.parameters)
         if len(types) > 2 and not schema.get("type"):
             return self._any()
         return f"({' | '.join(self._typed(path, schema, kind) for kind in sorted(types))})"
@@ -54,7 +56,8 @@ class GemmaRules:
     def _typed(self, path: Path, schema: JSON, kind: str) -> str:
         match kind:
             case "string":
-                return string_rule(self._writer, schema, self._tool.parameters, path, self._quote, self._quote, _STRING)
+                quotes = (self._quote, self._quote)
+                return string_rule(self._writer, schema, self._tool.parameters, path, quotes, self._quote, _STRING)
             case "object":
                 return self._object(path, schema)
             case "array":

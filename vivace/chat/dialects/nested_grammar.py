@@ -56,7 +56,7 @@ class _Rules:
         schema = schema if isinstance(schema, dict) else {}
         types = types_of(schema, self._tool.parameters)
         if value_options(schema) or ("string" in types and not types & _CONTAINERS):
-            return string_rule(self._writer, schema, self._tool.parameters, path, opener, closer, types)
+            return string_rule(self._writer, schema, self._tool.parameters, path, (opener, closer), self._ns, types)
         report_unheld(self._writer, self._tool.parameters, path, schema)
         nested = self._nested(path, schema, types)
         if nested is None:

@@ -8,6 +8,7 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.mixed_grammar import pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.schemas.ecma import ANY
 from vivace.chat.schemas.text import text
 from vivace.chat.schemas.words import Path
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 CDATA = ("<![CDATA[", "]]>")
 _NAME = r'/[^\s<>"]+/'
 _PLAIN = r"/[^<&\n]+/"
-_ANY = "/(?s:.*)/"
 
 
 def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
@@ -78,33 +78,36 @@ def _value(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str, closer
     if "string" not in types:
         return f"{writer.json(schema, root)} {writer.text(closer)}"
     spelled = types & {"string"} if form.json_suffix else types
-    terminal = text_terminal(writer, schema, root, ("properties", key), spelled)
-    marks = (form.parameter_close, form.parameter_open.prefix, form.function_close)
-    return text_rule(writer, closer, form.cdata, _without(terminal, marks) if terminal else _ANY)
+    marks = (form.parameter_close, form.parameter_open.prefix, form.function_close, *(CDATA if form.cdata else ()))
+    return text_rule(
+        writer, closer, form.cdata, text_terminal(writer, schema, root, ("properties", key), spelled, marks)
+    )
 
 
-def _without(terminal: str, marks: Iterable[str]) -> str:
-    """Texts that the parser could not mistake: what is held to more than its type has to be read as it was meant."""
-    inside = "|".join(map(pattern_of, marks))
-    return f"({terminal} & ~/(?s:.*)({inside})(?s:.*)/)"
+def text_terminal(
+    writer: RuleWriter, schema: Any, root: object, path: Path, types: frozenset[str], marks: Iterable[str]
+) -> str:
+    """What of all texts fits the schema at `path` in `root`; what that does not hold is reported.
 
-
-def text_terminal(writer: RuleWriter, schema: Any, root: object, path: Path, types: frozenset[str]) -> str | None:
-    """What of all texts fits the schema at `path` in `root`, None for all; what that does not hold is reported."""
+    `types`: what a text may spell; `marks`: what it does not hold if not every text fits, since the parser would end
+    it there.
+    """
     found = text(schema, root, path, types)
     for at, note in found.losses:
         writer.relax(note, root, at)
-    return found.terminal
+    inside = "|".join(map(pattern_of, marks))
+    return f"({found.terminal} & ~/(?s:.*)({inside})(?s:.*)/)" if found.terminal else ANY
 
 
 def string_rule(
-    writer: RuleWriter, schema: Any, root: object, path: Path, opener: str, closer: str, types: frozenset[str]
+    writer: RuleWriter, schema: Any, root: object, path: Path, around: tuple[str, str], mark: str, types: frozenset[str]
 ) -> str:
-    """A text between two others, or one of the schema's options; `types`: what it may spell."""
-    before = [writer.text(opener)] if opener else []
+    """A text between two others, or one of the schema's options; `mark`, `types`: see `text_terminal`."""
+    opener, closer = around
     if value_options(schema):
-        return " ".join([*before, _options(writer, schema), writer.text(closer)])
-    return " ".join([*before, writer.free(closer, text_terminal(writer, schema, root, path, types) or _ANY)])
+        return " ".join([writer.text(opener), _options(writer, schema), writer.text(closer)])
+    terminal = text_terminal(writer, schema, root, path, types, (mark,))
+    return f"{writer.text(opener)} {writer.free(closer, terminal)}"
 
 
 def _options(writer: RuleWriter, schema: Any) -> str:
@@ -113,12 +116,12 @@ def _options(writer: RuleWriter, schema: Any) -> str:
     return f"({' | '.join(writer.text(each) for each in texts)})"
 
 
-def text_rule(writer: RuleWriter, closer: str, cdata: bool = False, terminal: str = _ANY) -> str:
+def text_rule(writer: RuleWriter, closer: str, cdata: bool = False, terminal: str = ANY) -> str:
     """A text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
     if not cdata:
         return writer.free(closer, terminal)
     section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer, terminal)}"
-    if terminal != _ANY:
+    if terminal != ANY:
         plain = f'({terminal} & ({_PLAIN} | ""))'
         return f"({section} | {writer.free(closer, plain)})"
     return f"({section} | {writer.rule('plain', _PLAIN)}? {writer.text(closer)})"

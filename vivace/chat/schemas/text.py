@@ -18,9 +18,9 @@ _LENGTHS = ("minLength", "maxLength")
 _WORDS = (*_LENGTHS, "pattern", "format")
 _UNSAID = ("not", "if")
 _NOTHING = "~/(?s:.*)/"
-_SPELLED = {
-    "null": "/null/",
-    "boolean": "/true|false/",
+_SPELLED = {  # in JSON or in Python
+    "null": "/null|None/",
+    "boolean": "/true|false|True|False/",
     "integer": "/-?(0|[1-9][0-9]*)/",
     "number": r"/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/",
 }
