@@ -126,7 +126,7 @@ class _Rules:
         if token is None:
             return self.rule("free", terminal, f"[suffix={json.dumps(end)}]")
         if token.start() == 0:
-            return f"{self.rule('free', terminal)} {self.text(end)}"
+            return f"{self.rule('FREE', terminal)} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
         # `before` may come again and again until the token, which ends the text
         return f"{self.rule('FREE', f'({terminal}) /{pattern_of(before)}/')} {self.text(rest)}"

@@ -213,6 +213,21 @@ def test_schemas_hold_within_lists_and_objects(vocabulary, family, as_tokens, ch
     assert not may([{"to": {"y": 1}, "x": 1}])
 
 
+CODE = tool("f", "a", a={"type": "string", "pattern": "^[A-Z]{2}", "maxLength": 4})
+
+
+@every_family
+@either_way
+def test_texts_hold_their_schema(vocabulary, family, as_tokens):
+    def may(text):
+        return allowed(vocabulary, family, double_quoted(family, [("f", {"a": text})]), (CODE,), as_tokens=as_tokens)
+
+    assert may("AB")
+    assert may("AB12")
+    assert not may("Ab")
+    assert not may("AB123")
+
+
 BAD = {"type": "string", "pattern": r"(x)\1"}
 
 
