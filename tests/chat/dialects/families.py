@@ -19,7 +19,8 @@ __all__ = ["FAMILIES", "OFFERED", "REASONING", "Call", "Family", "dumped", "pars
 PING = tool("ping")
 OFFERED = (*TOOLS, PING)
 _TOKEN = re.compile("⟦(.*?)⟧", re.S)
-FAMILIES = families_json.FAMILIES | families_tagged.FAMILIES | families_literal.FAMILIES
+_BY_FORM = families_json.FAMILIES | families_tagged.FAMILIES | families_literal.FAMILIES
+FAMILIES = {name: _BY_FORM[name] for name in TOOL_DIALECTS if name in _BY_FORM}
 
 # As many newlines as the family puts after its reasoning belong to the marker.
 REASONING: dict[str, Callable[[str], str]] = {

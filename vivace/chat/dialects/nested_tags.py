@@ -14,7 +14,8 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, WRAPPER_NOT_CLOSED, FramedWay
 from vivace.chat.dialects.lexer import Lexeme, Tag, tag
 from vivace.chat.dialects.nested_grammar import call_rule
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.value_writer import ValueWriter
 from vivace.chat.dialects.values import quote, resolved, types_of
 
