@@ -111,6 +111,38 @@ def test_what_fits_may_be_written_and_nothing_else(mini, compiler, family, schem
         assert may(matcher, rendered(mini, family, value)) is (value in right), value
 
 
+WORDS = "The quick <b>brown</b> fox jumps over the lazy dog, "
+LETTERS = "The quick brown fox jumps over the lazy dog "
+LONG = [
+    (text(maxLength=100_000), WORDS * 200),
+    (text(minLength=100, maxLength=5000), WORDS * 80),
+    (text(minLength=500), WORDS * 50),
+    (text(pattern="^[A-Za-z ]{1,5000}$", maxLength=4000), LETTERS * 80),
+    (text(pattern="^(?!.*foo).*$", minLength=3, maxLength=4000), LETTERS * 80),
+    (text(pattern="dog .{30,60} dog"), LETTERS * 80),
+    (text(pattern="^([a-zA-Z]+ ){3,400}$"), LETTERS * 40),
+    (text(format="uri"), "https://a.b/" + "c" * 1500),
+    (text(format="uri", maxLength=500), "https://a.b/" + "c" * 480),
+    (text(format="email", maxLength=320), "a" * 64 + "@" + "b.c" * 60),
+]
+
+
+@every_form
+@pytest.mark.parametrize(("schema", "value"), LONG)
+def test_long_texts_come_to_their_end(mini, compiler, family, schema, value):
+    """Automata that grow as the model writes would break off the answer."""
+    built, notes = grammar(mini, family, schema)
+    assert notes == ()
+    assert may(compiler.submit(built, (8182, 8180)).result(), rendered(mini, family, value))
+
+
+def test_what_would_outgrow_the_automata_is_reported(mini, compiler):
+    for word, schema in {"minLength": text(minLength=501), "maxLength": text(pattern="a.{30}", maxLength=99)}.items():
+        built, notes = grammar(mini, "qwen3_coder_xml", schema)
+        assert notes == (f"{PLACE}: `{word}` is not enforced",)
+        assert may(compiler.submit(built, (8182, 8180)).result(), rendered(mini, "qwen3_coder_xml", "a" * 99))
+
+
 @every_form
 @pytest.mark.parametrize("schema", [schema for schema, *_ in TABLE])
 def test_whatever_the_mask_allows_is_valid(mini, compiler, family, schema):

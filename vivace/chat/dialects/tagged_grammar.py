@@ -8,7 +8,7 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.mixed_grammar import pattern_of
 from vivace.chat.dialects.values import types_of
-from vivace.chat.schemas.ecma import ANY
+from vivace.chat.schemas.ecma import ANY, BYTES
 from vivace.chat.schemas.text import text
 from vivace.chat.schemas.words import Path
 
@@ -96,7 +96,7 @@ def text_terminal(
     for at, note in found.losses:
         writer.relax(note, root, at)
     inside = "|".join(map(pattern_of, marks))
-    return f"({found.terminal} & ~/(?s:.*)({inside})(?s:.*)/)" if found.terminal else ANY
+    return f"({found.terminal} & ~({BYTES} /{inside}/ {BYTES}))" if found.terminal else ANY
 
 
 def string_rule(

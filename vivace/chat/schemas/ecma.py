@@ -12,6 +12,10 @@ from vivace.chat.schemas.patterns import LOOKAHEADS, STEP, closing, split_altern
 from vivace.chat.schemas.probe import knows_terminal
 
 ANY = "/(?s:.*)/"
+NOTHING = "(/a/ & /b/)"
+# What is negated has to be known as empty at once: with `(?s:.*)`, texts that are no UTF-8 would remain, and llguidance
+# would search the rest of the expression for them until it gives up.
+BYTES = f"(~{NOTHING})"
 _SPACES = r"\t-\r \u{a0}\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}"
 _CLASSES = {"d": "[0-9]", "D": "[^0-9]", "w": "[0-9A-Za-z_]", "W": "[^0-9A-Za-z_]"} | {
     "s": f"[{_SPACES}]",
@@ -39,13 +43,13 @@ def terminal(pattern: str) -> str | None:
     return found if knows_terminal(found) else None
 
 
-def _alternatives(pattern: str, anchored: bool) -> str:
-    """`anchored`: a text has to begin with the pattern."""
-    options = [_alternative(each, anchored) for each in split_alternatives(pattern)]
+def _alternatives(pattern: str, anchored: bool, negated: bool = False) -> str:
+    """`anchored`: a text has to begin with the pattern; `negated`: the expression will be."""
+    options = [_alternative(each, anchored, negated) for each in split_alternatives(pattern)]
     return options[0] if len(options) == 1 else f"({' | '.join(options)})"
 
 
-def _alternative(pattern: str, anchored: bool) -> str:
+def _alternative(pattern: str, anchored: bool, negated: bool) -> str:
     begins = anchored or pattern.startswith("^")
     rest = pattern.removeprefix("^")
     parts = []
@@ -53,13 +57,22 @@ def _alternative(pattern: str, anchored: bool) -> str:
         end = closing(rest)
         if end is None:
             raise _Unsaid
-        found = _alternatives(rest[3:end], anchored=True)
-        parts.append(found if rest.startswith("(?=") else f"~{found}")
+        is_negative = rest.startswith("(?!")
+        found = _alternatives(rest[3:end], anchored=True, negated=negated != is_negative)
+        parts.append(f"~{found}" if is_negative else found)
         rest = rest[end + 1 :]
     ends = rest.endswith("$") and not _is_escaped(rest)
-    before, behind = "" if begins else "(?s:.*)", "" if ends else "(?s:.*)"
-    whole = f"/{before}(?:{_translated(rest[:-1] if ends else rest)}){behind}/"
+    whole = _found(_translated(rest[:-1] if ends else rest), begins, ends, negated)
     return f"({' & '.join([whole, *parts])})" if parts else whole
+
+
+def _found(pattern: str, begins: bool, ends: bool, negated: bool) -> str:
+    """Texts with the pattern in them."""
+    if negated:
+        parts = ["" if begins else BYTES, f"/(?:{pattern})/", "" if ends else BYTES]
+        return f"({' '.join(filter(None, parts))})"
+    before, behind = "" if begins else "(?s:.*)", "" if ends else "(?s:.*)"
+    return f"/{before}(?:{pattern}){behind}/"
 
 
 def _is_escaped(pattern: str) -> bool:

@@ -42,7 +42,8 @@ def _split(pattern: str) -> tuple[list[str], bool]:
 def outgrows(pattern: str, length: int) -> bool:
     """Whether bounds on the length beside groups that repeat need automata that outgrow llguidance's limits, and only
     as the model writes: the answer would fail in the middle."""
-    return most_repetitions(pattern) * length > _LARGEST_AUTOMATON
+    searched = bool(_LONG_COUNT.search(pattern)) and not pattern.startswith("^")
+    return most_repetitions(pattern) * length > _LARGEST_AUTOMATON or (searched and length > 0)
 
 
 def most_repetitions(pattern: str) -> int:
@@ -51,6 +52,7 @@ def most_repetitions(pattern: str) -> int:
 
 
 _LARGEST_AUTOMATON = 500  # repetitions of a group times characters; 9 x 100 fails within words of four letters
+_LONG_COUNT = re.compile(r"\{\d{2,}|\{\d,\d{2,}")  # where it may begin anywhere, counts overlap
 _COUNTED = re.compile(r"\)\{(\d+),?(\d*)\}")
 STEP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[()|]|.", re.DOTALL)  # an escape, a class, or one character
 

@@ -15,9 +15,9 @@ from vivace.chat.schemas.words import Path
 
 _DEEPEST = 8  # schemas within schemas; what is nested deeper says nothing
 _LENGTHS = ("minLength", "maxLength")
+_LONGEST = 500  # characters that may be demanded, or counted beside a format: beyond, llguidance's automata give up
 _WORDS = (*_LENGTHS, "pattern", "format")
 _UNSAID = ("not", "if")
-_NOTHING = "~/(?s:.*)/"
 _SPELLED = {  # in JSON or in Python
     "null": "/null|None/",
     "boolean": "/true|false|True|False/",
@@ -70,7 +70,7 @@ class _Reader:
     def read(self, schema: Any, path: Path, depth: int = 0) -> str:
         """An expression for the strings that fit, which are all where nothing is said."""
         if not isinstance(schema, dict) or depth > _DEEPEST:
-            return _NOTHING if schema is False else ecma.ANY
+            return ecma.NOTHING if schema is False else ecma.ANY
         parts = [*self._words(schema, path), *self._nested(schema, path, depth)]
         self.lose(path, *(word for word in _UNSAID if word in schema))
         parts = [part for part in dict.fromkeys(parts) if part != ecma.ANY]
@@ -79,7 +79,7 @@ class _Reader:
     def _words(self, schema: JSON, path: Path) -> list[str]:
         declared = schema.get("type", "string")
         if "string" not in ([declared] if isinstance(declared, str) else declared):
-            return [_NOTHING]
+            return [ecma.NOTHING]
         parts = [_one_of([schema["const"]])] if "const" in schema else []
         parts += [_one_of(schema["enum"])] if "enum" in schema else []
         parts += self._known(path, "pattern", ecma.terminal(schema["pattern"])) if "pattern" in schema else []
@@ -93,9 +93,11 @@ class _Reader:
 
     def _length(self, schema: JSON, path: Path) -> list[str]:
         held = {word: int(schema[word]) for word in _LENGTHS if word in schema}
-        for word in [word for word in held if outgrows(schema.get("pattern", ""), held[word])]:
-            self.lose(path, word)
-            del held[word]
+        for word in list(held):
+            is_long = held[word] > _LONGEST and (word == "minLength" or "format" in schema)
+            if is_long or outgrows(schema.get("pattern", ""), held[word]):
+                self.lose(path, word)
+                del held[word]
         least, most = held.get("minLength", 0), held.get("maxLength", "")
         return [f"/(?s:.{{{least},{most}}})/"] if least or most != "" else []
 
@@ -133,4 +135,4 @@ def _types(schema: Any) -> Any:
 
 def _one_of(values: list[Any]) -> str:
     spelled = [json.dumps(value, ensure_ascii=False) for value in values if isinstance(value, str)]
-    return f"({' | '.join(spelled)})" if spelled else _NOTHING
+    return f"({' | '.join(spelled)})" if spelled else ecma.NOTHING
