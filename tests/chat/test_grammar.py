@@ -179,9 +179,10 @@ def test_what_is_not_asked_for_is_not_reported(mini):
     assert prepared(mini, WEATHER, tool("f", c=UNIQUE), choice=NAMED).relaxed == ()
 
 
-def test_constraints_of_string_parameters_are_reported(mini):
-    pattern = tool("f", "a", a={"type": "string", "pattern": "^x"})
-    assert prepared(mini, pattern, choice=REQUIRED).relaxed == ("f.a: pattern of a string parameter is not enforced",)
+def test_constraints_of_texts_that_cannot_be_held_are_reported(mini):
+    pattern = tool("f", "a", a={"type": "string", "pattern": "\\bx"})
+    where = "tools.0.function.parameters.properties.a"
+    assert prepared(mini, pattern, choice=REQUIRED).relaxed == (f"{where}: `pattern` is not enforced",)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
 from vivace.chat.schemas import SINGLE_SPACES, Held, closed, fault, fragment, hold, origin, place
+from vivace.chat.schemas.words import Path
 from vivace.errors import invalid
 
 
@@ -120,33 +121,34 @@ class _Rules:
         parts = [part for part in self._split.split(text) if part]
         return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else _literals(p) for p in parts) or '""'
 
-    def free(self, end: str) -> str:
+    def free(self, end: str, terminal: str = "/(?s:.*)/") -> str:
         token = self._split.search(end)
         if token is None:
-            return self.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(end)}]")
+            return self.rule("free", terminal, f"[suffix={json.dumps(end)}]")
         if token.start() == 0:
-            return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
+            return f"{self.rule('FREE', terminal)} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
         # `before` may come again and again until the token, which ends the text
-        return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
+        return f"{self.rule('FREE', f'({terminal}) /{pattern_of(before)}/')} {self.text(rest)}"
 
     def answer(self, schema: Any) -> str:
         """The expression for JSON of this schema, with white space between values as models like it."""
-        return self._value(hold(fragment(schema, schema)), schema, schema, None)
+        return self._value(hold(fragment(schema, schema)), schema, schema)
 
-    def json(self, schema: Any, root: Any, inner: Any = None) -> str:
-        return self._value(hold(closed(fragment(schema, root)), SINGLE_SPACES), schema, root, inner)
+    def json(self, schema: Any, root: Any, inner: Any = None, path: Path | None = None) -> str:
+        return self._value(hold(closed(fragment(schema, root)), SINGLE_SPACES), schema, root, inner, path)
 
-    def _value(self, held: Held, schema: Any, root: Any, inner: Any) -> str:
+    def _value(self, held: Held, schema: Any, root: Any, inner: Any = None, at: Path | None = None) -> str:
         about = root if inner is None else inner
-        where, at = next((where for where, each in self._schemas if each is about), "schema"), place(schema, root)
-        self.notes += [
-            f"{'.'.join(map(str, (where, *origin(path if inner is None else path[2:], at))))}: {text}"
-            for path, text in held.losses
-        ]
+        at = place(schema, root) if at is None else at
+        for path, note in held.losses:
+            self.relax(note, about, origin(path if inner is None else path[2:], at))
         return self.rule("value", f"%json {held.source}")
 
-    def relax(self, note: str) -> None:
+    def relax(self, note: str, root: Any = None, path: Path = ()) -> None:
+        if root is not None:
+            where = next((where for where, each in self._schemas if each is root), "schema")
+            note = f"{'.'.join(map(str, (where, *path)))}: {note}"
         self.notes.append(note)
 
     @property

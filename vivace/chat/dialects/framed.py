@@ -9,7 +9,8 @@ from vivace.chat.dialects.base import RuleWriter, new_call_id
 from vivace.chat.dialects.calls import CallParser
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import BareForm, mixed_rule
-from vivace.chat.dialects.scan import NotACall, Reading, Scan
+from vivace.chat.dialects.reader import NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.ways import WayTable, Where
 
 NO_WRAPPER = "the call had no wrapper"

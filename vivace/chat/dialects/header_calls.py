@@ -9,7 +9,8 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Marker, Tag
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 
 _NAME_END = re.compile(r"[^\w.\-:/]")
 _COUNTED = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")

@@ -15,7 +15,8 @@ from vivace.chat.dialects.json_arguments import read_arguments, read_json
 from vivace.chat.dialects.json_scanner import MENDED
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import head_rule
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 
 _NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
 _ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"})

@@ -11,7 +11,8 @@ from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import head_rule
 from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.tagged_grammar import properties
 from vivace.chat.dialects.values import quote
 

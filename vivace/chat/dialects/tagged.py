@@ -19,10 +19,12 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
-from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
+from vivace.chat.dialects.value_writer import ValueWriter
+from vivace.chat.dialects.values import parameter_types, quote
 
 JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
@@ -223,9 +225,12 @@ class _Call:
             else:
                 verdict = value.take(scan.take())
                 scan.arguments(value.drain())
+                scan.content(writer.surplus())
                 scan.whole = value.call_is_closed
         scan.repair(verdict.repaired)
         scan.arguments(value.finish())
+        scan.content(writer.surplus())
+        scan.repair(writer.repaired)
         scan.whole = False
         scan.rewind(verdict.rest)
         return not verdict.call_ends

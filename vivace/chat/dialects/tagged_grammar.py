@@ -1,11 +1,16 @@
 """The llguidance rules of calls with tagged parameters."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.mixed_grammar import pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.schemas.ecma import ANY, BYTES
+from vivace.chat.schemas.text import text
+from vivace.chat.schemas.words import Path
 
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
@@ -13,7 +18,6 @@ if TYPE_CHECKING:
 CDATA = ("<![CDATA[", "]]>")
 _NAME = r'/[^\s<>"]+/'
 _PLAIN = r"/[^<&\n]+/"
-_UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
 def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
@@ -51,10 +55,10 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
     types = types_of(schema, root)
     closer = f"{form.newline}{form.parameter_close}{form.after_tag}"
     is_text = "string" in types or bool(value_options(schema))
-    value = value_rule(writer, tool, key, closer, form.cdata)
-    body = f"{_opener(form, writer, key, is_text)} {value}"
+    body = f"{_opener(form, writer, key, is_text)} {_value(form, writer, tool, key, closer)}"
     if is_text and form.json_suffix and types - {"string"} and not value_options(schema):
-        other = writer.json({"allOf": [schema, {"type": sorted(types - {"string"})}]}, root)
+        narrowed = (schema if isinstance(schema, dict) else {}) | {"type": sorted(types - {"string"})}
+        other = writer.json(narrowed, root, path=("properties", key))
         body = f"{body} | {_opener(form, writer, key, False)} {other} {writer.text(closer)}"
     rule = writer.rule("parameter", body)
     return rule if key in root.get("required", ()) else f"{rule}?"
@@ -65,44 +69,62 @@ def _opener(form: "TaggedCalls", writer: RuleWriter, key: str, is_text: bool) ->
     return writer.text(f"{form.parameter_open.prefix}{key}{suffix}{form.newline}")
 
 
-def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: bool = False) -> str:
-    """Value and closer: strings are free text up to the closer, everything else is JSON.
+def _value(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
+    """Value and closer: strings are texts up to the closer, everything else is JSON."""
+    schema, root = properties(tool)[key], tool.parameters
+    types = types_of(schema, root)
+    if value_options(schema):
+        return f"{_options(writer, schema)} {writer.text(closer)}"
+    if "string" not in types:
+        return f"{writer.json(schema, root)} {writer.text(closer)}"
+    spelled = types & {"string"} if form.json_suffix else types
+    marks = (form.parameter_close, form.parameter_open.prefix, form.function_close, *(CDATA if form.cdata else ()))
+    return text_rule(
+        writer, closer, form.cdata, text_terminal(writer, schema, root, ("properties", key), spelled, marks)
+    )
 
-    `cdata`: strings that hold a `<`, an `&` or a newline stand in a section of their own.
+
+def text_terminal(
+    writer: RuleWriter, schema: Any, root: object, path: Path, types: frozenset[str], marks: Iterable[str]
+) -> str:
+    """What of all texts fits the schema at `path` in `root`; what that does not hold is reported.
+
+    `types`: what a text may spell; `marks`: what it does not hold if not every text fits, since the parser would end
+    it there.
     """
-    schema = properties(tool)[key]
-    if "string" not in types_of(schema, tool.parameters) and not value_options(schema):
-        return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
-    where = f"{tool.name}.{key}"
-    if cdata and not value_options(schema):
-        _report_unheld(writer, where, schema)
-        return text_rule(writer, closer, cdata)
-    return string_rule(writer, where, schema, "", closer)
+    found = text(schema, root, path, types)
+    for at, note in found.losses:
+        writer.relax(note, root, at)
+    inside = "|".join(map(pattern_of, marks))
+    return f"({found.terminal} & ~({BYTES} /{inside}/ {BYTES}))" if found.terminal else ANY
 
 
-def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:
-    """A text between two others, or one of the schema's options; `where` it stands is for the report."""
+def string_rule(
+    writer: RuleWriter, schema: Any, root: object, path: Path, around: tuple[str, str], mark: str, types: frozenset[str]
+) -> str:
+    """A text between two others, or one of the schema's options; `mark`, `types`: see `text_terminal`."""
+    opener, closer = around
+    if value_options(schema):
+        return " ".join([writer.text(opener), _options(writer, schema), writer.text(closer)])
+    terminal = text_terminal(writer, schema, root, path, types, (mark,))
+    return f"{writer.text(opener)} {writer.free(closer, terminal)}"
+
+
+def _options(writer: RuleWriter, schema: Any) -> str:
     options = value_options(schema)
-    before = [writer.text(opener)] if opener else []
-    if options:
-        texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
-        return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
-    _report_unheld(writer, where, schema)
-    return " ".join([*before, writer.free(closer)])
+    texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
+    return f"({' | '.join(writer.text(each) for each in texts)})"
 
 
-def text_rule(writer: RuleWriter, closer: str, cdata: bool = False) -> str:
-    """Any text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
+def text_rule(writer: RuleWriter, closer: str, cdata: bool = False, terminal: str = ANY) -> str:
+    """A text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
     if not cdata:
-        return writer.free(closer)
-    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer)}"
+        return writer.free(closer, terminal)
+    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer, terminal)}"
+    if terminal != ANY:
+        plain = f'({terminal} & ({_PLAIN} | ""))'
+        return f"({section} | {writer.free(closer, plain)})"
     return f"({section} | {writer.rule('plain', _PLAIN)}? {writer.text(closer)})"
-
-
-def _report_unheld(writer: RuleWriter, where: str, schema: Any) -> None:
-    for word in _UNHELD:
-        if isinstance(schema, dict) and word in schema:
-            writer.relax(f"{where}: {word} of a string parameter is not enforced")
 
 
 def value_options(schema: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from vivace.chat.dialects.base import UNDECIDED_LIMIT
 from vivace.chat.dialects.lexer import Lexeme, Marker
-from vivace.chat.dialects.values import ValueWriter
+from vivace.chat.dialects.value_writer import ValueWriter
 
 Role = Literal[
     "wrapper_open",

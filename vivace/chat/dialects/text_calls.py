@@ -15,7 +15,8 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import ENCODED, read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.values import quote
 
 _NAME_END = re.compile(r"[^\w.\-]")
