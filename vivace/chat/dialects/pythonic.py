@@ -9,11 +9,12 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import head_rule
+from vivace.chat.dialects.mixed_grammar import found_rule, head_rule
 from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.tagged_grammar import properties
 from vivace.chat.dialects.values import quote
+from vivace.chat.dialects.ways import Where
 
 _NAME_END = re.compile(r"[^\w.\-]")
 _WORDS = ("True", "False", "None", "true", "false", "null")
@@ -33,6 +34,7 @@ class PythonicCalls:
     markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
+    begins: str = ""
 
     @property
     def brackets(self) -> tuple[str, str]:
@@ -110,9 +112,10 @@ class PythonicCalls:
         yield from scan.literal(",")
         return True
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool, exact)}"
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool)}"
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        head = head_rule(writer, f"{self.brackets[0]}{tool.name}(")
-        return f"{head} {pythonic_arguments(writer, tool, exact)}"
+    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str:
+        text = f"{self.brackets[0]}{tool.name}("
+        head = found_rule(writer, opening + text, where) if opening else head_rule(writer, text)
+        return f"{head} {pythonic_arguments(writer, tool)}"

@@ -20,9 +20,10 @@ from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_call
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
+from vivace.chat.dialects.ways import Where
 
 JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
@@ -139,11 +140,15 @@ class TaggedCalls:
             return types & {"string"} or types
         return types
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return body_rule(self, writer, tool, exact)
+    @property
+    def begins(self) -> str:
+        return "".join(self.before) + (self.function_open.prefix if self.function_open else "")
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
-        return body_rule(self, writer, tool, exact, bare=True) if self.function_open else None
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return body_rule(self, writer, tool)
+
+    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
+        return found_call(self, writer, tool, opening, where)
 
 
 class _Call:

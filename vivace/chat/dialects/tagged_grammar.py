@@ -3,9 +3,11 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from vivace.chat.conversation import Tool
+from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.mixed_grammar import found_rule, pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.dialects.ways import Where
 
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
@@ -16,28 +18,54 @@ _PLAIN = r"/[^<&\n]+/"
 _UNHELD = ("pattern", "format", "minLength", "maxLength")
 
 
-def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
-    """One call of `tool`: parameters in the schema's order, optional ones may be left out.
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
+    """One call of `tool`: parameters in the schema's order, optional ones may be left out."""
+    return " ".join([writer.text(_head(form, tool)), *_arguments(form, writer, tool)])
 
-    Without `exact`, parameters of any names, all of them texts. `bare`: behind any text.
-    """
+
+def found_call(form: "TaggedCalls", writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
+    """One call of `tool` behind any text and the opening; None if nothing but its name stands before the arguments."""
+    head = opening + _head(form, tool)
+    if form.function_open or form.name_close:
+        return " ".join([found_rule(writer, head, where), *_arguments(form, writer, tool)])
+    if not form.after_tag:
+        return None
+    return " ".join([found_rule(writer, head + form.after_tag, where), *_arguments(form, writer, tool)[1:]])
+
+
+def _head(form: "TaggedCalls", tool: Tool) -> str:
     opener = form.function_open
     named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name + form.name_close
-    named = "".join(form.before) + named
-    head = writer.free(named) if bare else writer.text(named)
-    if exact:
-        keys = list(properties(tool))
-        parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
-    else:
-        parameters = [f"({writer.text(form.empty)} | {_any(form, writer)})" if form.empty else _any(form, writer)]
-    return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
+    return "".join(form.before) + named
 
 
-def _any(form: "TaggedCalls", writer: RuleWriter) -> str:
+def _arguments(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> list[str]:
+    """Everything behind the head."""
+    parameters = [_parameter(form, writer, tool, key) for key in properties(tool)]
+    if takes_others(tool.parameters):
+        parameters.append(f"{_other(form, writer, tool)}*")
+    elif not parameters:
+        parameters.append(writer.text(form.empty))
+    return [writer.text(form.after_tag), *parameters, writer.text(form.function_close)]
+
+
+def takes_others(schema: JSON) -> bool:
+    """Properties that are not declared may be given, as texts: the schema says so, or declares none at all."""
+    extra = schema.get("additionalProperties", "properties" not in schema)
+    return extra is True or (isinstance(extra, dict) and "string" in types_of(extra, schema))
+
+
+def _other(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
     n, opener = form.newline, form.parameter_open
     suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
     value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
-    return f"{writer.rule('parameter', f'{writer.text(opener.prefix)} {_NAME} ({suffixes}) {value}')}*"
+    return writer.rule("parameter", f"{writer.text(opener.prefix)} {other_name(writer, tool, _NAME)} ({suffixes}) {value}")
+
+
+def other_name(writer: RuleWriter, tool: Tool, pattern: str) -> str:
+    """The terminal of a name that is not declared."""
+    declared = "|".join(map(pattern_of, properties(tool)))
+    return writer.rule("NAME", f"{pattern} & ~/({declared})/" if declared else pattern)
 
 
 def properties(tool: Tool) -> dict[str, Any]:
