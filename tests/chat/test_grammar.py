@@ -145,7 +145,7 @@ def test_other_parameters_are_allowed_where_the_schema_says_so(mini, ll, schema,
     grammar = prepared(mini, Tool("f", None, {"type": "object", **schema})).grammar
     assert accepted(mini, ll, grammar, call("f"))
     assert accepted(mini, ll, grammar, call("f", b="x")) is others
-    if "properties" in schema and schema["properties"]:
+    if schema.get("properties"):
         assert accepted(mini, ll, grammar, call("f", a="1"))
         assert not accepted(mini, ll, grammar, call("f", a="x"))
 

@@ -109,9 +109,7 @@ def _object_schema(conversation: Conversation) -> JSON:
 class _Rules:
     """See `RuleWriter`."""
 
-    def __init__(
-        self, tokens: Mapping[str, int], others: Collection[int], schemas: Sequence[tuple[str, JSON]]
-    ) -> None:
+    def __init__(self, tokens: Mapping[str, int], others: Collection[int], schemas: Sequence[tuple[str, JSON]]) -> None:
         self._tokens, self._others = tokens, others
         self._schemas = schemas
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
@@ -187,9 +185,9 @@ def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _literals(text: str) -> str:
-    """`text` as lark literals, newlines and tags apart: the lexer is greedy, so a literal that is the beginning of
-    another one would never end where both may come."""
-    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>)", text) if part)
+    """`text` as lark literals, newlines and tags (or their beginnings) apart: the lexer is greedy, so a literal that is
+    the beginning of another one would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>?)", text) if part)
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Marker, Tag
-from vivace.chat.dialects.mixed_grammar import found_rule
+from vivace.chat.dialects.mixed_grammar import Found, another_rule, behind_text
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.ways import Where
 
@@ -124,14 +124,17 @@ class HeaderCalls:
         between = [writer.text("".join(self.between))] if self.between else []
         return " ".join([writer.text(self._head(tool)), *self._id_rules(writer), *between, self._rest(writer, tool)])
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found | None:
         """The head is all up to the arguments, or to the id."""
         between = "".join(self.between)
         behind = self.id_open or between
-        if not (self._tags or behind) or self.keeps_id:
+        if self.keeps_id:
             return None
-        head = [found_rule(writer, opening + self._head(tool) + behind, where), *self._id_rules(writer)[1:]]
-        return " ".join([*head, *([writer.text(between)] if self.id_open else []), self._rest(writer, tool)])
+        head = behind_text(writer, opening + self._head(tool) + behind, where)
+        if not self.id_open:
+            return Found(head, self._rest(writer, tool), another_rule(writer, "{"))
+        rest = " ".join([*self._id_rules(writer)[1:], writer.text(between), self._rest(writer, tool)])
+        return Found(head, rest)
 
     def _head(self, tool: Tool) -> str:
         name = f"functions.{tool.name}:" if self.keeps_id else tool.name

@@ -14,7 +14,7 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments, read_json
 from vivace.chat.dialects.json_scanner import MENDED
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import head_rule
+from vivace.chat.dialects.mixed_grammar import Found, head_rule
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.ways import Where
 
@@ -128,10 +128,12 @@ class JsonCalls:
             return [writer.text("{" + member)]
         return [writer.text(f'{{"{self.index}": "'), "/[0-9]{1,4}/", writer.text(f'", {member}')]
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str:
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        """At the start of the answer."""
         name = json.dumps(tool.name, ensure_ascii=False)
         head = head_rule(writer, f'{self.brackets[0]}{{"{self.name}": {name}, "{self.arguments}":')
-        return f"{head} /[ \\n\\t]{{0,40}}/ {writer.json(tool.parameters, tool.parameters)} {writer.text('}')}"
+        arguments = writer.json(tool.parameters, tool.parameters)
+        return Found(head, f"/[ \\n\\t]{{0,40}}/ {arguments} {writer.text('}')}")
 
     def _schema(self, tool: Tool) -> JSON:
         """Of the whole call: where it is an alternative to other JSON, both must be of the same lexemes."""

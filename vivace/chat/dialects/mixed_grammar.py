@@ -11,7 +11,7 @@ Tokens without a meaning for calls stay possible among the text, and so do furth
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import ReasoningDialect, RuleWriter
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
     from vivace.chat.dialects.framed import FramedDialect, FramedWay
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[\w.\-]+|\S')
-_LITERAL = re.compile(r"\n+|<[^<>\s]+>|.[^\n<]*")  # what is one lexeme where a text is written
+_LITERAL = re.compile(r"\n+|<[^<>\s]+>?|.[^\n<]*")  # what is one lexeme where a text is written
 UNCONSTRAINED = "calls are not constrained: nothing that this family writes begins one"
+
+
+class Found(NamedTuple):
+    """A call that its head tells from text: lark expressions of the head, of the rest, and of a beginning that the rest
+    cannot have: if that comes, the head was only mentioned. The latter may be empty."""
+
+    head: str
+    rest: str
+    other: str = ""
 
 
 @runtime_checkable
 class BareForm(Protocol):
     """A form whose calls can be told from text by their heads."""
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
-        """The lark expression of a first call, whose head ends free text; brackets around the list are open then. None
-        if its head could be any text. `opening`: what stands before it, `where` in the text; if nothing does, the call
-        begins the answer."""
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found | None:
+        """A first call, whose head ends free text; brackets around the list are open then. None if its head could be
+        any text. `opening`: what stands before it, `where` in the text; if nothing does and the form has no opener of
+        its own, the call begins the answer."""
 
 
 def mixed_rule(
@@ -44,29 +53,27 @@ def mixed_rule(
         return _with_headers(dialect, writer, tools, many, reasoning)
     apart = _apart(writer, dialect.trigger + (way.trigger or way.begins), reasoning)
     rest = f"{apart} {_prose(writer)}"
-    if not way.trigger:
-        calls = _bare(way, writer, tools, many)
-        return f"({rest} | {calls})" if calls else _not_held(writer)
-    if not writer.is_spelled(way.trigger):
-        return _around(f"{apart} {writer.free(way.trigger)} {_opened(way, writer, tools, many, way.trigger)}", rest, way, many)
-    if not way.begins:
-        calls = _bare(way, writer, tools, many)
-        return _around(f"{apart} {calls}", rest, way, many) if calls else _not_held(writer)
-    opener = f"{apart} {found_rule(writer, way.opening, way.frame.where)}"
-    calls = _opened(way, writer, tools, many, way.opening)
-    mentioned = f"{opener} {_another(writer, way.begins)}"
-    rest = f"({rest} | {opener})"
-    if many and way.is_closed:
-        return f"({opener} ({calls} | {_another(writer, way.begins)}))* {rest}"
-    return f"({mentioned})* ({rest} | {opener} {calls})"
+    if way.trigger and not writer.is_spelled(way.trigger):
+        calls = f"{writer.free(way.trigger)} {_opened(way, writer, tools, many, way.trigger)}"
+        return _among_text(f"{apart} {calls}", "", rest, many and way.is_closed)
+    if way.trigger and way.begins:
+        opener = f"{apart} {behind_text(writer, way.opening, way.frame.where)}"
+        calls = _opened(way, writer, tools, many, way.opening)
+        mention = f"{opener} {another_rule(writer, way.begins)}"
+        return _among_text(f"{opener} {calls}", mention, f"({rest} | {opener})", many and way.is_closed)
+    calls, mention = _found(way, writer, tools, many, way.opening)
+    if not calls:
+        writer.relax(UNCONSTRAINED)
+        return None
+    again = many and way.is_closed and bool(way.trigger or way.form.openers)
+    return _among_text(f"{apart} {calls}", mention and f"{apart} {mention}", rest, again)
 
 
-def _around(once: str, rest: str, way: "FramedWay", many: bool) -> str:
-    return f"({once})* {rest}" if many and way.is_closed else f"({rest} | {once})"
-
-
-def _not_held(writer: RuleWriter) -> None:
-    writer.relax(UNCONSTRAINED)
+def _among_text(calls: str, mention: str, rest: str, again: bool) -> str:
+    """Text and calls in turn, `again` and again, or text and perhaps calls at its end."""
+    if again:
+        return f"({calls}{mention and f' | {mention}'})* {rest}"
+    return f"{mention and f'({mention})*'} ({rest} | {calls})"
 
 
 def _prose(writer: RuleWriter) -> str:
@@ -100,8 +107,8 @@ def _with_headers(
     if between and not writer.is_spelled(between):
         options.append(f"{answer} {writer.free(between)} {calls}")
     elif between:
-        found = _bare(way, writer, tools, many, between)
-        options += [f"{answer} {found}"] if found else []
+        found, mention = _found(way, writer, tools, many, between)
+        options = [f"{answer} {_among_text(found, mention, prose, again=False)}", calls]
     if not dialect.preamble or between:
         return f"({' | '.join(options)})"
     before, behind = dialect.preamble
@@ -119,21 +126,21 @@ def _opened(way: "FramedWay", writer: RuleWriter, tools: Sequence[Tool], many: b
     return way.calls_rule(writer, call, many and listed, opening)
 
 
-def _bare(way: "FramedWay", writer: RuleWriter, tools: Sequence[Tool], many: bool, opening: str = "") -> str | None:
-    """Calls, the first with its opening."""
+def _found(way: "FramedWay", writer: RuleWriter, tools: Sequence[Tool], many: bool, opening: str) -> tuple[str, str]:
+    """Calls, the first with its opening, and mentions of their heads; empty if there can be none."""
     frame, form = way.frame, way.form
-    opening = opening or way.opening
-    heads = [form.bare_rule(writer, tool, opening, frame.where) for tool in tools] if isinstance(form, BareForm) else []
-    options = [head for head in heads if head]
-    if not options:
-        return None
-    parts = [any_rule(writer, options)]
-    separator = form.separator or frame.between
-    if many and not frame.call_open:
+    found = (
+        [form.found_rule(writer, tool, opening, frame.where) for tool in tools] if isinstance(form, BareForm) else []
+    )
+    separator, after = form.separator or frame.between, form.brackets[1] + (frame.close and frame.newline + frame.close)
+    more = ""
+    if many and not (frame.call_open or form.openers):
         call = any_rule(writer, [way.call_rule(writer, tool) for tool in tools])
-        parts.append(f"({writer.text(separator)} {call})*")
-    after = form.brackets[1] + (frame.newline + frame.close if frame.close else "")
-    return " ".join([*parts, *([writer.text(after)] if after else [])])
+        more = f" ({writer.text(separator)} {call})*"
+    more += f" {writer.text(after)}" if after else ""
+    calls = [f"{each.head} {each.rest}{more}" for each in found if each]
+    mentions = [f"{each.head} {each.other}" for each in found if each and each.other]
+    return (any_rule(writer, calls) if calls else ""), (any_rule(writer, mentions) if mentions else "")
 
 
 def any_rule(writer: RuleWriter, options: Sequence[str]) -> str:
@@ -147,14 +154,14 @@ def head_rule(writer: RuleWriter, text: str) -> str:
     return writer.rule("head", f"/{pattern}/", "[lazy]")
 
 
-def found_rule(writer: RuleWriter, text: str, where: Where = "anywhere") -> str:
+def behind_text(writer: RuleWriter, text: str, where: Where) -> str:
     """Any text up to and with `text`, outside code; a token in it counts everywhere."""
     if not writer.is_spelled(text):
         return writer.free(text)
     return writer.rule("found", f"/{_BEFORE[where]}{pattern_of(text)}/", "[lazy]")
 
 
-def _another(writer: RuleWriter, begins: str) -> str:
+def another_rule(writer: RuleWriter, begins: str) -> str:
     """The beginning of anything else than `begins`, past white space."""
     text = begins[0] if begins[0] in "{[" else _LITERAL.findall(begins)[0]
     options = [f"{pattern_of(text[:i])}[^{_escaped(c)}{'' if i else _SPACE}]" for i, c in enumerate(text)]

@@ -9,7 +9,7 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import found_rule, head_rule
+from vivace.chat.dialects.mixed_grammar import Found, behind_text, head_rule
 from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
 from vivace.chat.dialects.tagged_grammar import properties
@@ -18,6 +18,7 @@ from vivace.chat.dialects.ways import Where
 
 _NAME_END = re.compile(r"[^\w.\-]")
 _WORDS = ("True", "False", "None", "true", "false", "null")
+_BARE_WORD = "/[A-Za-z_][A-Za-z_0-9]*[^A-Za-z_0-9=]/"  # in place of arguments: prose about the function
 POSITIONAL = "an argument had no name"
 
 
@@ -115,7 +116,7 @@ class PythonicCalls:
     def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool)}"
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str:
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
         text = f"{self.brackets[0]}{tool.name}("
-        head = found_rule(writer, opening + text, where) if opening else head_rule(writer, text)
-        return f"{head} {pythonic_arguments(writer, tool)}"
+        head = behind_text(writer, opening + text, where) if opening else head_rule(writer, text)
+        return Found(head, pythonic_arguments(writer, tool), _BARE_WORD)

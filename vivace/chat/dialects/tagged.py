@@ -19,8 +19,9 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
+from vivace.chat.dialects.mixed_grammar import Found
 from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_call
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
 from vivace.chat.dialects.ways import Where
@@ -147,8 +148,8 @@ class TaggedCalls:
     def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         return body_rule(self, writer, tool)
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
-        return found_call(self, writer, tool, opening, where)
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        return found_rule(self, writer, tool, opening, where)
 
 
 class _Call:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
-from vivace.chat.dialects.mixed_grammar import found_rule, pattern_of
+from vivace.chat.dialects.mixed_grammar import Found, another_rule, behind_text, pattern_of
 from vivace.chat.dialects.values import types_of
 from vivace.chat.dialects.ways import Where
 
@@ -23,14 +23,11 @@ def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
     return " ".join([writer.text(_head(form, tool)), *_arguments(form, writer, tool)])
 
 
-def found_call(form: "TaggedCalls", writer: RuleWriter, tool: Tool, opening: str, where: Where) -> str | None:
-    """One call of `tool` behind any text and the opening; None if nothing but its name stands before the arguments."""
+def found_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+    """One call of `tool` behind any text and the opening."""
     head = opening + _head(form, tool)
-    if form.function_open or form.name_close:
-        return " ".join([found_rule(writer, head, where), *_arguments(form, writer, tool)])
-    if not form.after_tag:
-        return None
-    return " ".join([found_rule(writer, head + form.after_tag, where), *_arguments(form, writer, tool)[1:]])
+    other = another_rule(writer, "<") if writer.is_spelled(head) else ""
+    return Found(behind_text(writer, head, where), " ".join(_arguments(form, writer, tool)), other)
 
 
 def _head(form: "TaggedCalls", tool: Tool) -> str:
@@ -59,7 +56,8 @@ def _other(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
     n, opener = form.newline, form.parameter_open
     suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
     value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
-    return writer.rule("parameter", f"{writer.text(opener.prefix)} {other_name(writer, tool, _NAME)} ({suffixes}) {value}")
+    opening = f"{writer.text(opener.prefix)} {other_name(writer, tool, _NAME)} ({suffixes})"
+    return writer.rule("parameter", f"{opening} {value}")
 
 
 def other_name(writer: RuleWriter, tool: Tool, pattern: str) -> str:
