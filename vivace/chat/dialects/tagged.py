@@ -199,6 +199,9 @@ class _Call:
             case "wrapper_open" | "call_open" | "function_open":
                 scan.repair(NOT_CLOSED)
                 return False
+            case None if self._whole and not self._wrapped and lexeme.text.strip():
+                scan.repair(NOT_CLOSED)  # another call may follow, of a family without closers
+                return False
             case _:
                 self._stray(scan.take())
                 return True
