@@ -7,7 +7,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from benchmarks._tool_requests import CHOICES, KINDS, MOST_TOOLS, ToolRequest, make_requests
-from benchmarks.tool_calls import Answer, Outcome, groups_of, is_valid, rows_of
+from benchmarks.tool_calls import Answer, Outcome, is_valid, rows_of
 
 REQUESTS = make_requests(200)
 

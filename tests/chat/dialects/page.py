@@ -45,9 +45,9 @@ calls `get_weather {"city": "Paris", "days": 3}` and `get_time {}` (where the mo
 - **Calls in reasoning** count if no call follows the reasoning.
 - **Grammar.** A named or required call is written in the family's form, by the schema: declared properties, in their
   order, and others only where the schema says that there may be any. With `auto` the same holds for every call, strict
-  or not, from the marker on that begins it; where no marker does, from its head on, at the start of the answer. A marker
-  that is one token means a call. One that is ordinary text does so outside code, if what the family writes next follows;
-  otherwise it may be mentioned. What a schema says and a grammar cannot hold is relaxed and reported.
+  or not, from the marker on that begins it; where no marker does, from its head on, at the start of the answer. A
+  marker that is one token means a call. One that is ordinary text does so outside code, if what the family writes next
+  follows; otherwise it may be mentioned. What a schema says and a grammar cannot hold is relaxed and reported.
 """
 
 
