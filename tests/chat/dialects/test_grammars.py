@@ -228,6 +228,22 @@ def test_spelled_markers_bind_behind_any_text(vocabulary, family):
     assert not spelled(vocabulary, family, before + plain(in_order(family, [("get_weather", {"days": 3})])))
 
 
+@pytest.mark.parametrize(
+    ("family", "opener"),
+    [("llama3", "<|python_tag|>"), ("granite", "<tool_call>"), ("phi4_functools", "<|tool_call|>")],
+)
+def test_tokens_that_open_calls_in_another_way_are_no_text(vocabulary, family, opener):
+    """Nothing would hold such a call."""
+    known = vocabulary.markers | {"<tool_call>": vocabulary.tokenizer.token_to_id("<tool_call>")}
+    known.setdefault(opener, vocabulary.tokenizer.token_to_id("<think>"))
+    others = (*known.values(), vocabulary.tokenizer.token_to_id("</think>"))
+    builder = GrammarBuilder(TOOL_DIALECTS[family], REASONING_DIALECTS["none"], {opener: known[opener]}, others)
+    grammar, _ = builder.build(Conversation((Message("user", "Hi"),), (WEATHER,), AUTO), FRESH)
+    assert grammar is not None
+    assert not LLMatcher(vocabulary.ll, grammar.source).consume_token(known[opener])
+    assert LLMatcher(vocabulary.ll, grammar.source).consume_token(vocabulary.tokenizer.token_to_id("</think>"))
+
+
 def test_a_prompt_of_python_is_no_call(vocabulary):
     """Functionary 3.2 puts `>>>` between an answer and its calls."""
     assert spelled(vocabulary, "functionary_v32", "all\nType\n>>> 1 + 1\n>>>get_weather('Rome')\n2\n")

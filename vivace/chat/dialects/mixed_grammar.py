@@ -51,7 +51,8 @@ def mixed_rule(
     way = dialect.ways[0]
     if reasoning.answer_open:
         return _with_headers(dialect, writer, tools, many, reasoning)
-    apart = _apart(writer, dialect.trigger + (way.trigger or way.begins), reasoning)
+    openers = (each.trigger or each.begins for each in dialect.ways)  # a call in another way would not be held
+    apart = _apart(writer, dialect.trigger + "".join(openers), reasoning)
     rest = f"{apart} {_prose(writer)}"
     if way.trigger and not writer.is_spelled(way.trigger):
         calls = f"{writer.free(way.trigger)} {_opened(way, writer, tools, many, way.trigger)}"
