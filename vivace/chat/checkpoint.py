@@ -74,7 +74,9 @@ class ChatModel:
         markers = {*self._tools.markers, *self._reasoning.markers}
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
-        self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
+        self._grammars = GrammarBuilder(
+            self._tools, self._reasoning, self._marker_ids, set(added.values()) - set(self.checkpoint.stop_ids)
+        )
         self._guard = MarkerGuard(tokenizer, template_text or "", kept=self._reasoning.markers)
         self._template = _template(checkpoint, checkpoint.chat_template)
         self._tool_template = _template(checkpoint, checkpoint.tool_template) or self._template

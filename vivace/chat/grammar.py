@@ -5,8 +5,9 @@ Schemas that are no JSON schema are refused. What llguidance cannot express of o
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from vivace import protocol
@@ -29,10 +30,22 @@ class Start:
 
 
 class GrammarBuilder:
-    """Writes grammars for one checkpoint. `tokens`: ids of the markers that are one token each."""
+    """Writes grammars for one checkpoint.
 
-    def __init__(self, tools: ToolDialect, reasoning: ReasoningDialect, tokens: Mapping[str, int]) -> None:
+    Args:
+        tokens: ids of the markers that are one token each.
+        others: ids of further tokens that no text is made of, but which may stand in an answer.
+    """
+
+    def __init__(
+        self,
+        tools: ToolDialect,
+        reasoning: ReasoningDialect,
+        tokens: Mapping[str, int],
+        others: Collection[int] = (),
+    ) -> None:
         self._tools, self._reasoning, self._tokens = tools, reasoning, tokens
+        self._others = frozenset((*tokens.values(), *others))
 
     def build(self, conversation: Conversation, start: Start) -> tuple[protocol.Grammar | None, tuple[str, ...]]:
         """The grammar, None if anything may be said, and notes on what had to be relaxed.
@@ -42,7 +55,7 @@ class GrammarBuilder:
         Raises:
             VivaceError: the dialect knows no calls, but one is to be forced.
         """
-        rules = _Rules(self._tokens, list(_schemas(conversation)))
+        rules = _Rules(self._tokens, self._others, list(_schemas(conversation)))
         answer = self._answer(conversation, rules)
         if answer is None:
             return None, rules.relaxed
@@ -79,12 +92,10 @@ class GrammarBuilder:
             schema = _object_schema(conversation)
             body = self._plain(rules, rules.answer(schema))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
-        if offered and (not many or any(tool.strict for tool in offered)):
-            return self._tools.mixed_rule(rules, offered, many, self._reasoning.answer_open)
-        return None
+        return self._tools.mixed_rule(rules, offered, many, self._reasoning) if offered else None
 
     def _calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str:
-        options = [self._tools.call_rule(rules, tool, exact=True) for tool in tools]
+        options = [self._tools.call_rule(rules, tool) for tool in tools]
         return self._tools.calls_rule(rules, any_rule(rules, options), many)
 
 
@@ -99,8 +110,8 @@ def _object_schema(conversation: Conversation) -> JSON:
 class _Rules:
     """See `RuleWriter`."""
 
-    def __init__(self, tokens: Mapping[str, int], schemas: Sequence[tuple[str, JSON]]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Mapping[str, int], others: Collection[int], schemas: Sequence[tuple[str, JSON]]) -> None:
+        self._tokens, self._others = tokens, others
         self._schemas = schemas
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
         self._names: dict[str, str] = {}  # by what stands behind the name: tools have much in common
@@ -120,6 +131,14 @@ class _Rules:
     def text(self, text: str) -> str:
         parts = [part for part in self._split.split(text) if part]
         return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else _literals(p) for p in parts) or '""'
+
+    def is_spelled(self, text: str) -> bool:
+        return not self._split.search(text)
+
+    def tokens_but(self, *texts: str) -> str:
+        but = {self._tokens[token] for text in texts for token in self._split.findall(text)}
+        ranges = ",".join(f"{first}-{last}" for first, last in _runs(sorted(set(self._others) - but)))
+        return f"<[{ranges}]>" if ranges else ""
 
     def free(self, end: str, terminal: str = "/(?s:.*)/") -> str:
         token = self._split.search(end)
@@ -160,10 +179,17 @@ class _Rules:
         return "\n".join(["%llguidance {}", f"start: {start}", *lines, *self._shared_lines, ""])
 
 
+def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of ids in a row."""
+    for _, run in groupby(enumerate(ids), lambda each: each[1] - each[0]):
+        members = [i for _, i in run]
+        yield members[0], members[-1]
+
+
 def _literals(text: str) -> str:
-    """`text` as lark literals, newlines and tags apart: the lexer is greedy, so a literal that is the beginning of
-    another one would never end where both may come."""
-    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>)", text) if part)
+    """`text` as lark literals, newlines and tags (or their beginnings) apart: the lexer is greedy, so a literal that is
+    the beginning of another one would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>?)", text) if part)
 
 
 def quoted(text: str) -> str:

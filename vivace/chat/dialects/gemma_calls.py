@@ -41,6 +41,10 @@ class GemmaCalls:
         yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True, bare=True), self.quote)
         scan.complete()
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    @property
+    def begins(self) -> str:
+        return self.before
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         head = writer.text(f"{self.before}{tool.name}")
-        return f"{head} {GemmaRules(writer, tool, self.quote).arguments(exact)}"
+        return f"{head} {GemmaRules(writer, tool, self.quote).arguments()}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
-from vivace.chat.dialects.tagged_grammar import string_rule, value_options
+from vivace.chat.dialects.tagged_grammar import string_rule, takes_others, value_options
 from vivace.chat.dialects.values import pointed, resolve, types_of
 from vivace.chat.schemas.words import Path
 
@@ -31,8 +31,8 @@ class GemmaRules:
     def __init__(self, writer: RuleWriter, tool: Tool, quote: str) -> None:
         self._writer, self._tool, self._quote = writer, tool, quote
 
-    def arguments(self, exact: bool) -> str:
-        return self._object((), self._tool.parameters) if exact else self._any_object()
+    def arguments(self) -> str:
+        return self._object((), self._tool.parameters)
 
     def _value(self, path: Path, schema: Any) -> str:
         if not isinstance(schema, dict):
@@ -83,7 +83,7 @@ class GemmaRules:
     def _open_object(self, path: Path, schema: JSON) -> str:
         """No properties are declared: any, or none; a tool without parameters has none."""
         extra = schema.get("additionalProperties", True)
-        if extra is False or schema is self._tool.parameters:
+        if extra is False or (schema is self._tool.parameters and not takes_others(schema)):
             return self._text("{}")
         if extra is True:
             return self._any_object()

@@ -5,7 +5,7 @@ from typing import Any
 from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.gemma_grammar import report_unheld
-from vivace.chat.dialects.tagged_grammar import string_rule, value_options
+from vivace.chat.dialects.tagged_grammar import string_rule, takes_others, value_options
 from vivace.chat.dialects.values import pointed, resolve, types_of
 from vivace.chat.schemas.words import Path
 
@@ -13,9 +13,11 @@ _CONTAINERS = frozenset({"object", "array"})
 _OPENER, _CLOSER = r"/<[^\s<>\/]+>/", r"/<\/[^\s<>]+>/"
 
 
-def call_rule(ns: str, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+def call_rule(ns: str, writer: RuleWriter, tool: Tool) -> str:
     head = writer.text(f'{ns}<invoke name="{tool.name}">')
-    if not exact:
+    if not _properties(tool.parameters) and takes_others(tool.parameters):
+        if isinstance(tool.parameters.get("additionalProperties"), dict):
+            writer.relax("`additionalProperties` is not enforced", tool.parameters)
         return f'{head} {_any_members(ns, writer)} "</invoke>"'
     members = _Rules(ns, writer, tool).members((), tool.parameters)
     return " ".join([head, *members, writer.text(f"{ns}</invoke>")])

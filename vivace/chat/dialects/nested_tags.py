@@ -81,8 +81,12 @@ class NestedTags:
         yield from _Body(scan, self.tag, tool.parameters).members(tool.parameters, "/invoke", 0)
         scan.complete()
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return call_rule(self.ns, writer, tool, exact)
+    @property
+    def begins(self) -> str:
+        return self.ns
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return call_rule(self.ns, writer, tool)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
+from vivace.chat.dialects.mixed_grammar import Found
 from vivace.chat.dialects.reader import END, NotACall, Reading
 from vivace.chat.dialects.scan import Scan
-from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_rule
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.value_writer import ValueWriter
 from vivace.chat.dialects.values import parameter_types, quote
+from vivace.chat.dialects.ways import Where
 
 JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
@@ -141,11 +143,15 @@ class TaggedCalls:
             return types & {"string"} or types
         return types
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return body_rule(self, writer, tool, exact)
+    @property
+    def begins(self) -> str:
+        return "".join(self.before) + (self.function_open.prefix if self.function_open else "")
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
-        return body_rule(self, writer, tool, exact, bare=True) if self.function_open else None
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return body_rule(self, writer, tool)
+
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        return found_rule(self, writer, tool, opening, where)
 
 
 class _Call:
@@ -194,6 +200,9 @@ class _Call:
                 return False
             case "wrapper_open" | "call_open" | "function_open":
                 scan.repair(NOT_CLOSED)
+                return False
+            case None if self._whole and not self._wrapped and lexeme.text.strip():
+                scan.repair(NOT_CLOSED)  # another call may follow, of a family without closers
                 return False
             case _:
                 self._stray(scan.take())

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vivace.chat.conversation import Tool
+from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
-from vivace.chat.dialects.mixed_grammar import pattern_of
+from vivace.chat.dialects.mixed_grammar import Found, another_rule, behind_text, pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.dialects.ways import Where
 from vivace.chat.schemas.ecma import ANY, BYTES
 from vivace.chat.schemas.text import text
 from vivace.chat.schemas.words import Path
@@ -18,30 +19,57 @@ if TYPE_CHECKING:
 CDATA = ("<![CDATA[", "]]>")
 _NAME = r'/[^\s<>"]+/'
 _PLAIN = r"/[^<&\n]+/"
+_STRING = frozenset({"string"})
 
 
-def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
-    """One call of `tool`: parameters in the schema's order, optional ones may be left out.
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
+    """One call of `tool`: parameters in the schema's order, optional ones may be left out."""
+    return " ".join([writer.text(_head(form, tool)), *_arguments(form, writer, tool)])
 
-    Without `exact`, parameters of any names, all of them texts. `bare`: behind any text.
-    """
+
+def found_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+    """One call of `tool` behind any text and the opening."""
+    head = opening + _head(form, tool)
+    other = another_rule(writer, "<") if writer.is_spelled(head) else ""
+    return Found(behind_text(writer, head, where), " ".join(_arguments(form, writer, tool)), other)
+
+
+def _head(form: "TaggedCalls", tool: Tool) -> str:
     opener = form.function_open
     named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name + form.name_close
-    named = "".join(form.before) + named
-    head = writer.free(named) if bare else writer.text(named)
-    if exact:
-        keys = list(properties(tool))
-        parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
-    else:
-        parameters = [f"({writer.text(form.empty)} | {_any(form, writer)})" if form.empty else _any(form, writer)]
-    return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
+    return "".join(form.before) + named
 
 
-def _any(form: "TaggedCalls", writer: RuleWriter) -> str:
+def _arguments(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> list[str]:
+    """Everything behind the head."""
+    parameters = [_parameter(form, writer, tool, key) for key in properties(tool)]
+    if takes_others(tool.parameters):
+        parameters.append(f"{_other(form, writer, tool)}*")
+    elif not parameters:
+        parameters.append(writer.text(form.empty))
+    return [writer.text(form.after_tag), *parameters, writer.text(form.function_close)]
+
+
+def takes_others(schema: JSON) -> bool:
+    """Properties that are not declared may be given, as texts: the schema says so, or declares none at all."""
+    extra = schema.get("additionalProperties", "properties" not in schema)
+    return extra is True or (isinstance(extra, dict) and "string" in types_of(extra, schema))
+
+
+def _other(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
     n, opener = form.newline, form.parameter_open
     suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
-    value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
-    return f"{writer.rule('parameter', f'{writer.text(opener.prefix)} {_NAME} ({suffixes}) {value}')}*"
+    extra = tool.parameters.get("additionalProperties", True)
+    terminal = text_terminal(writer, extra, tool.parameters, ("additionalProperties",), _STRING, _marks(form))
+    value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata, terminal)
+    opening = f"{writer.text(opener.prefix)} {other_name(writer, tool, _NAME)} ({suffixes})"
+    return writer.rule("parameter", f"{opening} {value}")
+
+
+def other_name(writer: RuleWriter, tool: Tool, pattern: str) -> str:
+    """The terminal of a name that is not declared."""
+    declared = "|".join(map(pattern_of, properties(tool)))
+    return writer.rule("NAME", f"{pattern} & ~/({declared})/" if declared else pattern)
 
 
 def properties(tool: Tool) -> dict[str, Any]:
@@ -78,10 +106,13 @@ def _value(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str, closer
     if "string" not in types:
         return f"{writer.json(schema, root)} {writer.text(closer)}"
     spelled = types & {"string"} if form.json_suffix else types
-    marks = (form.parameter_close, form.parameter_open.prefix, form.function_close, *(CDATA if form.cdata else ()))
-    return text_rule(
-        writer, closer, form.cdata, text_terminal(writer, schema, root, ("properties", key), spelled, marks)
-    )
+    terminal = text_terminal(writer, schema, root, ("properties", key), spelled, _marks(form))
+    return text_rule(writer, closer, form.cdata, terminal)
+
+
+def _marks(form: "TaggedCalls") -> tuple[str, ...]:
+    """What ends a value for the parser, or may."""
+    return (form.parameter_close, form.parameter_open.prefix, form.function_close, *(CDATA if form.cdata else ()))
 
 
 def text_terminal(

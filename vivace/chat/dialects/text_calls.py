@@ -33,6 +33,7 @@ class TextCalls:
     markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
+    begins: str = ""
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         name = yield from self._name(scan)
@@ -113,7 +114,7 @@ class TextCalls:
         lexeme = yield from scan.peek()
         return "\n" in space or lexeme is END or lexeme.marker in closers
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         raise AssertionError("nothing is made to write this")
 
 
