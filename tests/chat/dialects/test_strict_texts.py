@@ -70,14 +70,15 @@ def compiler():
     return GrammarCompiler(embedded_model_path(), VOCABULARY)
 
 
-def grammar(mini, family, schema):
-    """The grammar of one call, and what it does not hold."""
+def grammar(mini, family, schema, choice="required", others=None):
+    """The grammar of one call, and what it does not hold. `others`: the schema of parameters that are not declared."""
     dialect = TOOL_DIALECTS[family]
     tokens = {m: i for m in dialect.markers if (i := mini.tokenizer.token_to_id(m)) is not None}
     builder = GrammarBuilder(dialect, REASONING_DIALECTS["none"], tokens)
-    conversation = Conversation(
-        (Message("user", "Hi"),), (declared(schema),), ToolChoice("required"), parallel_tool_calls=False
-    )
+    made = declared(schema)
+    if others is not None:
+        made.parameters["additionalProperties"] = others
+    conversation = Conversation((Message("user", "Hi"),), (made,), ToolChoice(choice), parallel_tool_calls=False)
     built, notes = builder.build(conversation, Start())
     assert isinstance(built, Grammar)
     return built, notes
@@ -109,6 +110,27 @@ def test_what_fits_may_be_written_and_nothing_else(mini, compiler, family, schem
     for value in [*right, *wrong]:
         matcher = compiler.submit(built, (8182, 8180)).result()
         assert may(matcher, rendered(mini, family, value)) is (value in right), value
+
+
+@every_form
+@pytest.mark.parametrize(("schema", "right", "wrong"), TABLE[::4])
+def test_the_same_holds_where_the_model_chooses(mini, compiler, family, schema, right, wrong):
+    built, notes = grammar(mini, family, schema, "auto")
+    assert notes == ()
+    for value in [*right, *wrong]:
+        matcher = compiler.submit(built, (8182, 8180)).result()
+        assert may(matcher, rendered(mini, family, value)) is (value in right), value
+
+
+@pytest.mark.parametrize("choice", ["required", "auto"])
+@pytest.mark.parametrize("family", ["qwen3_coder_xml", "seed_oss", "minicpm", "glm47", "deepseek_v4"])
+def test_texts_that_are_not_declared_hold_what_the_schema_says_of_others(mini, compiler, family, choice):
+    built, notes = grammar(mini, family, text(), choice, others=text(pattern="^[a-z]+$"))
+    assert notes == ()
+    for other in ("abc", "ABC", "ab\nc"):
+        call = plain(FAMILIES[family].render([("f", {"x": "X", "y": other})]))
+        ids = mini.tokenizer.encode(call, add_special_tokens=False).ids
+        assert may(compiler.submit(built, (8182, 8180)).result(), ids) is (other == "abc"), other
 
 
 WORDS = "The quick <b>brown</b> fox jumps over the lazy dog, "
