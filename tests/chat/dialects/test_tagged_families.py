@@ -194,6 +194,15 @@ def test_text_behind_an_object_is_not_lost(family, text, size):
     assert events[-1].repaired == SURPLUS
 
 
+@pytest.mark.parametrize("behind", ["", "⟦</tool_call>⟧"])
+def test_what_an_object_lost_counts_if_the_token_limit_cuts_the_rest_of_the_call(behind):
+    answer = parser("qwen3_coder_xml", [PUT], as_tokens=True)
+    text = qwen(o='{"k": [1}').removesuffix("⟦</tool_call>⟧") + behind
+    events = [event for piece in pieces(text, 3) for event in answer.feed(piece)] + answer.finish(cut=True)
+    assert json.loads(fold(events)["tool_calls"][0]["arguments"]) == {"o": {"k": [1]}}
+    assert events[-1].repaired == MENDED
+
+
 def test_a_token_ends_a_message_within_a_value():
     text = (
         ' to=put⟦<|message|>⟧<atem:function_calls>\n<atem:invoke name="put">\n<atem:parameter name="s">a</at⟦<|eom|>⟧'

@@ -235,6 +235,7 @@ class _Call:
                 verdict = value.take(scan.take())
                 scan.arguments(value.drain())
                 scan.content(writer.surplus())
+                scan.repair(writer.repaired)  # known by now: it counts even if the token limit falls behind it
                 scan.whole = value.call_is_closed
         scan.repair(verdict.repaired)
         scan.arguments(value.finish())
