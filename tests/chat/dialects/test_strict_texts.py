@@ -178,6 +178,26 @@ def test_whatever_the_mask_allows_is_valid(mini, compiler, family, schema):
         validator.validate(json.loads(call["arguments"]))
 
 
+@pytest.mark.parametrize("family", ["qwen3_coder_xml", "seed_oss", "minicpm", "glm47", "deepseek_v4"])
+@pytest.mark.parametrize("schema", [schema for schema, *_ in TABLE[::8]])
+def test_whatever_stands_in_a_call_that_the_model_chose_is_valid(mini, compiler, family, schema):
+    """Parameters that are not declared among it: the parser ends a value before them."""
+    others = text(pattern="^[a-z]+$", maxLength=6)
+    built, _ = grammar(mini, family, schema, "auto", others)
+    made = declared(schema)
+    made.parameters["additionalProperties"] = others
+    head = plain(FAMILIES[family].render([("f", {"x": "@@@"})])).split("@@@")[0]
+    begun = mini.tokenizer.encode(head, add_special_tokens=False).ids
+    matcher = compiler.submit(built, (8182, 8180)).result()
+    words = np.zeros(VOCABULARY // 32, np.int32)
+    for i in begun:
+        matcher.fill(words)
+        matcher.consume(i)
+    ids = begun + walked(matcher, random.Random(1), closing(mini, family))
+    (call,) = fold(run([mini.tokenizer.decode(ids, skip_special_tokens=False)], parser(family, [made])))["tool_calls"]
+    Draft202012Validator(made.parameters, format_checker=FORMATS).validate(json.loads(call["arguments"]))
+
+
 def closing(mini, family):
     """What may stand behind a value: with or without a section of its own."""
     tails = [plain(FAMILIES[family].render([("f", {"x": value})])).split("@@@")[1] for value in ("@@@", "<@@@")]

@@ -194,6 +194,17 @@ def test_text_behind_an_object_is_not_lost(family, text, size):
     assert events[-1].repaired == SURPLUS
 
 
+@pytest.mark.parametrize("others", [True, {"type": "string"}, False, None])
+def test_parameters_that_are_not_declared_end_a_value_where_the_schema_lets_them_be(others):
+    some = tool("put", s={"type": "string"})
+    some.parameters.update({"additionalProperties": others} if others is not None else {})
+    (made,) = fold(run(pieces(qwen(s="a", other="b"), 3), parser("qwen3_coder_xml", [some], as_tokens=True)))[
+        "tool_calls"
+    ]
+    whole = {"s": "a\n</parameter>\n<parameter=other>\nb"}
+    assert json.loads(made["arguments"]) == ({"s": "a", "other": "b"} if others else whole)
+
+
 @pytest.mark.parametrize("behind", ["", "⟦</tool_call>⟧"])
 def test_what_an_object_lost_counts_if_the_token_limit_cuts_the_rest_of_the_call(behind):
     answer = parser("qwen3_coder_xml", [PUT], as_tokens=True)

@@ -1,8 +1,8 @@
 """Calls whose parameters are tags around raw text: `<function=f><parameter=k>…</parameter></function>`.
 
 Which closer ends a value. Inside a value every marker is text, except
-- a parameter closer followed, past white space, by the opener of a declared sibling not given yet, by the closers of
-  the call, or by the end of the output;
+- a parameter closer followed, past white space, by the opener of a sibling not given yet that is declared, or that the
+  schema lets be, by the closers of the call, or by the end of the output;
 - the closers of the call themselves, if the parameter's was forgotten, and a declared sibling's opener at the start of
   a line.
 The closers of a call that is written whole inside a value belong to that inner call. Where the call's wrapper is not
@@ -22,7 +22,7 @@ from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
 from vivace.chat.dialects.mixed_grammar import Found
 from vivace.chat.dialects.reader import END, NotACall, Reading
 from vivace.chat.dialects.scan import Scan
-from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_rule
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_rule, properties, takes_others
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
 from vivace.chat.dialects.value_writer import ValueWriter
 from vivace.chat.dialects.values import parameter_types, quote
@@ -218,13 +218,14 @@ class _Call:
     def _parameter(self, opener: Lexeme) -> Reading[bool]:
         """Reads a value; False if its end is that of the call too."""
         scan, form, key = self._scan, self._form, opener.name
-        siblings = self._tool.parameters.get("properties") or None
+        siblings = properties(self._tool)
+        others = not siblings or takes_others(self._tool.parameters)
         writer = ValueWriter(form.types(self._tool, opener))
         scan.arguments(f'{", " if self._given else "{"}"{quote(key)}": ')
         self._given.add(key)
         many = bool(self._way.frame.open) and self._way.frame.many
         wrapped = self._wrapped and form.function_open is not None
-        value = TaggedValue(writer, siblings, self._given, scan.tools, wrapped, form.newline, self._roles, many)
+        value = TaggedValue(writer, siblings, others, self._given, scan.tools, wrapped, form.newline, self._roles, many)
         verdict = None
         while verdict is None:
             lexeme = yield from scan.peek()

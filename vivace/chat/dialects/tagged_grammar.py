@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
 
 CDATA = ("<![CDATA[", "]]>")
-_NAME = r'/[^\s<>"]+/'
+_NAME = r'/[^\s<>"]{1,128}/'  # as long as the lexer reads them
 _PLAIN = r"/[^<&\n]+/"
 _STRING = frozenset({"string"})
 
