@@ -58,7 +58,13 @@ def test_a_killed_engine_leaves_what_the_next_one_can_trust(loaded, tmp_path_fac
             answer = harness.answer(conversation(i), 4)
             assert answer == reference(loaded("qwen3_5"), conversation(i), 4)[0]
             cached.append(harness.finished["alone"].cached_tokens)
-        assert max(cached) > 300, (last, [vars(harness.loop._prefix) and harness.loop._prefix.explanations.get("alone"), harness.loop._prefiller.rate])
+        assert max(cached) > 300, (
+            last,
+            [
+                vars(harness.loop._prefix) and harness.loop._prefix.explanations.get("alone"),
+                harness.loop._prefiller.rate,
+            ],
+        )
         harness.loop._prefix.close()
         assert verify(folder).damaged == []
         assert folder_use(folder).nbytes <= LIMIT
