@@ -97,6 +97,8 @@ void check_attention(const Kernels& kernels, Random& random) {
   a.mask_query = sequences[0].keys;
   std::vector<AttentionRow> rows;
   for (Sequence& sequence : sequences) rows.push_back(sequence.row(a));
+  if (a.mask_kind == MaskKind::none)
+    for (AttentionRow& row : rows) row.origin = random.maybe() ? random.between(0, 5000) : 0;
   a.rows = rows.data();
   kernels.attention(a);
   for (const Sequence& sequence : sequences) compare_with_loops(a, sequence);

@@ -206,3 +206,14 @@ def test_the_default_model_needs_no_name(http: httpx.Client, model: str | None) 
     reply = http.post("/v1/chat/completions", json=body(SUM) | {"model": model}).json()
     assert reply["model"] == MODEL
     assert "42" in reply["choices"][0]["message"]["content"]
+
+
+def test_a_prompt_from_the_cache_gives_the_same_log_probabilities(client: OpenAI) -> None:
+    """To the last bit, although what is computed then begins elsewhere. Of other conversations some text is cached."""
+    notes = NOTES.format("\n".join(f"Box {i} holds {i * 7 % 13} pens." for i in range(60)))
+    fields: JSON = {"messages": notes + "Who keeps the archive?", "max_tokens": 8, "logprobs": True, "temperature": 0}
+    first, *others = [ask(client, **fields, reasoning_effort="none") for _ in range(3)]
+    assert first.usage.prompt_tokens_details.cached_tokens < 100
+    for other in others:
+        assert other.usage.prompt_tokens_details.cached_tokens > first.usage.prompt_tokens - 20
+        assert said(other) == said(first)

@@ -1,5 +1,6 @@
 """Attention against float64, and that the result of a row depends on nothing but the row."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -222,6 +223,21 @@ def test_prefill_does_not_depend_on_batch_or_threads(level: str, threads: int) -
         row = slice(i, i + 1)
         vivace_cpu.set_threads(2)
         assert mx.array_equal(both[row], vivace_cpu.attention(q[row], k[row], v[row], scale=0.2, causal=True))
+
+
+@pytest.mark.parametrize("window", [0, 70, 2500])
+@pytest.mark.parametrize("heads", [(4, 1), (6, 2)])
+def test_where_a_prompt_is_cut_changes_no_bit(level: str, threads: int, heads: tuple[int, int], window: int) -> None:
+    """Over keys of several splits, which threads share where there are few heads."""
+    queries, keys = 300, 4300
+    q, k, v = (x[:1] for x in inputs(heads, queries, keys, 32, 40, dtype=mx.float16))
+    whole = vivace_cpu.attention(q, k, v, scale=0.2, causal=True, window=window)
+    for begin, end in itertools.pairwise([0, 12, 44, 47, 203, queries]):
+        until = keys - queries + end
+        part = vivace_cpu.ragged_attention(
+            q[:, :, begin:end], [k], [v], [0], [until], scale=0.2, causal=True, window=window
+        )
+        assert mx.array_equal(part, whole[:, :, begin:end])
 
 
 @pytest.mark.parametrize("queries", [2, 40])

@@ -41,7 +41,7 @@ def build(request: Load, emit: Emit) -> tuple[Loop, Ready]:
         raise LoadError(f"{request.model}: its first forward failed: {type(error).__name__}: {error}") from error
     limits = _limits(request, device, found)
     compiler = GrammarCompiler(Path(request.model), found.vocab_size)
-    storage = open_storage(request, found.caches, model.dtype)
+    storage = open_storage(request, found.caches, model.dtype, model.ops is not None)
     loop = Loop(runner, compiler, limits, found.prefill_rate, emit, storage)
     # What was loaded lives as long as the process: the collector need not look at it again.
     gc.collect()

@@ -214,6 +214,7 @@ class Loop:
                 admitted=s.admitted is not None,
                 nbytes=self._nbytes(s),
                 begun=not s.in_prompt,
+                segment=s.until_stop(s.prefill_left) if s.filling else 0,
             )
             for s in self.waiting.values()
             if s.admitted is not None or not self._prefix.waits(s, live)

@@ -13,7 +13,8 @@ SHORTEST = 9
 @dataclass(frozen=True)
 class Waiting:
     """A sequence with tokens to prefill. `waited_s` counts from its arrival; `nbytes` is what its caches will take;
-    `begun`: these are forced tokens of an output that has begun."""
+    `begun`: these are forced tokens of an output that has begun; `segment`: tokens up to where prefill has to stop, 0:
+    all that are left."""
 
     id: str
     left: int
@@ -22,6 +23,7 @@ class Waiting:
     admitted: bool = False
     nbytes: int = 0
     begun: bool = False
+    segment: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _budget(view: View) -> int:
 def _fill(ready: list[Waiting], budget: int) -> list[tuple[str, int]]:
     chunks: list[tuple[str, int]] = []
     for sequence in ready:
-        tokens = _share(sequence.left, budget)
+        tokens = _share(min(sequence.left, sequence.segment or sequence.left), budget)
         if tokens or not sequence.left:
             chunks.append((sequence.id, tokens))
             budget -= tokens

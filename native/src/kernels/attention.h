@@ -11,6 +11,7 @@ struct AttentionRow {
   void* out;
   int64_t keys;
   int64_t k_head, k_token, v_head, v_token;
+  int64_t origin = 0;  // position of the first key in the sequence; 0 with a mask
 };
 
 // none: every key counts. boolean: bytes, 0 hides a key. additive: added to the score.
@@ -19,7 +20,9 @@ enum class MaskKind : int32_t { none, boolean, additive };
 // out = softmax(scale * q k^T, softcapped and masked) v for each row, by online softmax (arXiv:2205.14135): the scores
 // are never all in memory. Query heads h * heads / kv_heads and the following ones share kv head h.
 //
-// The result of a row depends on that row alone, bit for bit: not on the other rows, nor on the number of threads.
+// The result of a row depends on that row alone, bit for bit: not on the other rows, nor on the number of threads. If
+// it has more than 8 queries for each kv head, that of a query depends neither on the queries beside it nor on how many
+// keys before its window are there: what is summed together begins at fixed positions of the sequence.
 //
 // Of a query that sees no key the result is 0. Where a boolean mask hides all that it sees the result is their mean,
 // and where all scores are -infinity NaN, both as in MLX; with a sink it is 0.

@@ -15,7 +15,7 @@ constexpr int kTileVectors = 2;
 #endif
 constexpr int64_t kTileKeys = kTileVectors * kLanes;
 constexpr int64_t kBlock = 128;  // keys packed at once
-static_assert(kBlock % kTileKeys == 0);
+static_assert(kBlock % kTileKeys == 0 && kSplit % kBlock == 0);
 
 // Queries that share a register tile, and which keys of the block at least one of them sees.
 struct Panel {
@@ -33,13 +33,26 @@ struct Workspace {
 
 // ---- packing ----
 
+// Keys or values of a block: whole vectors that hold all of `held`, with the first and last repeated beyond.
 template <class T>
-void pack_keys(const T* keys, int64_t stride, int64_t count, int64_t dim, float* packed) {
-  for (int64_t j = 0; j < count; j += kLanes) {
+struct Rows {
+  const T* data;  // of the row's first key
+  int64_t stride, key;
+  Range held;
+
+  const T* at(int64_t j) const { return data + (key + clamp(j, held.begin, held.end - 1)) * stride; }
+  int64_t begin() const { return round_down(held.begin, kLanes); }
+};
+
+template <class T>
+void pack_keys(const Rows<T>& keys, int64_t dim, float* packed) {
+  for (int64_t j = keys.begin(); j < keys.held.end; j += kLanes) {
     float* out = packed + j / kTileKeys * dim * kTileKeys + j % kTileKeys;
+    const T* rows[kLanes];
+    for (int i = 0; i < kLanes; i++) rows[i] = keys.at(j + i);
     for (int64_t d = 0; d < dim; d += kLanes) {
       Floats square[kLanes];
-      for (int i = 0; i < kLanes; i++) square[i] = load(keys + smaller(j + i, count - 1) * stride + d, dim - d);
+      for (int i = 0; i < kLanes; i++) square[i] = load(rows[i] + d, dim - d);
       transpose(square);
       for (int i = 0; i < smaller<int64_t>(kLanes, dim - d); i++) store(out + (d + i) * kTileKeys, square[i]);
     }
@@ -47,9 +60,11 @@ void pack_keys(const T* keys, int64_t stride, int64_t count, int64_t dim, float*
 }
 
 template <class T>
-void pack_values(const T* values, int64_t stride, int64_t count, int64_t dim, float* packed, int64_t width) {
-  for (int64_t j = 0; j < count; j++)
-    for (int64_t d = 0; d < dim; d += kLanes) store(packed + j * width + d, load(values + j * stride + d, dim - d));
+void pack_values(const Rows<T>& values, int64_t dim, float* packed, int64_t width) {
+  for (int64_t j = values.begin(); j < values.held.end; j++) {
+    const T* row = values.at(j);
+    for (int64_t d = 0; d < dim; d += kLanes) store(packed + j * width + d, load(row + d, dim - d));
+  }
 }
 
 // ---- products ----
@@ -138,7 +153,7 @@ void weigh_panel(const Part& p, const Panel& panel, const Workspace& work, int64
 Range seen_by(const Part& p, const Panel& panel, int64_t key, int64_t count) {
   Range first = visible(*p.args, *p.row, token_of(p, panel.begin));
   Range last = visible(*p.args, *p.row, token_of(p, panel.begin + panel.rows - 1));
-  return {clamp(first.begin - key, 0, count) / kLanes * kLanes, clamp(last.end - key, 0, count)};
+  return {round_down(clamp(first.begin - key, 0, count), kLanes), clamp(last.end - key, 0, count)};
 }
 
 // Whether a boolean mask hides the whole block from all queries of the part.
@@ -161,8 +176,9 @@ void attend_block(const Part& p, const Queries& queries, const Workspace& work, 
                   int64_t count, const Sums& sums) {
   const AttentionArgs& a = *p.args;
   for (int64_t i = 0; i < panels; i++) work.panels[i].seen = seen_by(p, work.panels[i], key, count);
-  pack_keys(keys_of<T>(p) + key * p.row->k_token, p.row->k_token, count, a.dim, work.keys);
-  pack_values(values_of<T>(p) + key * p.row->v_token, p.row->v_token, count, a.value_dim, work.values, sums.width);
+  Range held{larger<int64_t>(0, -key), count};
+  pack_keys<T>({keys_of<T>(p), p.row->k_token, key, held}, a.dim, work.keys);
+  pack_values<T>({values_of<T>(p), p.row->v_token, key, held}, a.value_dim, work.values, sums.width);
   multiply_keys(queries, work, panels, count, a.dim);
   for (int64_t i = 0; i < panels; i++) weigh_panel(p, work.panels[i], work, key, count, sums);
   multiply_values(work, panels, sums);
@@ -173,7 +189,8 @@ template <class T>
 bool attend(const Part& p, const Queries& queries, const Workspace& work, int64_t panels, const Sums& sums,
             bool skip_hidden) {
   bool skipped = false;
-  for (int64_t key = p.key_begin; key < p.key_end; key += kBlock) {
+  int64_t unseen = visible(*p.args, *p.row, token_of(p, 0)).begin - p.key_begin;
+  for (int64_t key = p.key_begin + round_down(larger<int64_t>(0, unseen), kBlock); key < p.key_end; key += kBlock) {
     int64_t count = smaller(kBlock, p.key_end - key);
     if (skip_hidden && hidden(p, key, count)) skipped = true;
     else attend_block<T>(p, queries, work, panels, key, count, sums);

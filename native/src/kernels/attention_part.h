@@ -7,7 +7,8 @@ namespace vivace {
 namespace VIVACE_LEVEL {
 
 // A piece of work: queries that share a kv head, against the keys [key_begin, key_end) of their row. The queries of a
-// kv head are numbered by token, then head, so that neighbours see nearly the same keys.
+// kv head are numbered by token, then head, so that neighbours see nearly the same keys. If they are many the keys
+// begin at a multiple of kSplit in the sequence, which may be before the row's first.
 struct Part {
   const AttentionArgs* args;
   const AttentionRow* row;
@@ -15,6 +16,9 @@ struct Part {
   int64_t query_begin, query_count;
   int64_t key_begin, key_end;
 };
+
+// Keys of many queries that are summed together: merging the sums costs 1 % of attention then.
+constexpr int64_t kSplit = 2048;
 
 // The queries of a part, [query_count, width] multiplied by the scale, zeros beyond dim.
 struct Queries {
@@ -45,6 +49,7 @@ struct Range {
   int64_t begin, end;
 };
 
+VIVACE_INLINE int64_t round_down(int64_t x, int64_t unit) { return x / unit * unit; }
 VIVACE_INLINE int64_t clamp(int64_t x, int64_t low, int64_t high) { return smaller(larger(x, low), high); }
 
 // The keys that a token sees by its position.

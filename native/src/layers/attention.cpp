@@ -103,6 +103,7 @@ void AttentionLayer::attend(const Projected& p, float* out, const std::vector<Se
     entry.k_token = s.keys.token;
     entry.v_head = s.values.head;
     entry.v_token = s.values.token;
+    entry.origin = s.position - (s.begin - s.first);
     rows.push_back(entry);
   }
   AttentionArgs args{};

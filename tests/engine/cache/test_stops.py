@@ -4,11 +4,17 @@ from vivace.engine.cache.stops import EVERY, stops_of, superseded
 from vivace.protocol import Generate
 
 
-def test_stops_are_those_that_are_named_regular_ones_and_the_end():
-    request = Generate("r", [1] * 5000, 10, boundaries=(100, 4800))
-    assert stops_of(request, 0) == [100, EVERY, 2 * EVERY, 4800, 4999]
-    assert stops_of(request, 100) == [EVERY, 2 * EVERY, 4800, 4999]
-    assert stops_of(request, 4999) == []
+def test_stops_are_those_that_are_named_regular_ones_and_the_limit():
+    request = Generate("r", [1] * 5000, 10, boundaries=(102, 4800))
+    assert stops_of(request, 0, 4999) == [100, EVERY, 2 * EVERY, 4800, 4999]
+    assert stops_of(request, 100, 4999) == [EVERY, 2 * EVERY, 4800, 4999]
+    assert stops_of(request, 4999, 4999) == []
+
+
+def test_between_stops_there_is_a_chunk():
+    request = Generate("r", [1] * 400, 10, boundaries=(4, 100, 107, 394))
+    assert stops_of(request, 0, 399) == [100, 392]
+    assert stops_of(request, 0, 388) == [100, 388]  # what is named behind the limit is kept there
 
 
 def test_the_further_back_the_fewer_regular_stops_stay():

@@ -53,14 +53,14 @@ def explain(case: Case, request: str, tree: PrefixTree, on_disk: Children) -> Ca
     return CacheExplanation(
         id="",
         request=request,
-        prompt_tokens=case.limit + 1,
+        prompt_tokens=len(chain),
         cached_tokens=position,
         agrees=near.agrees,
         there=there,
         reason=reason,
         origins=origins(case.found),
         before=_ids(chain, max(0, near.agrees - AROUND), near.agrees),
-        mine=_ids(chain, near.agrees, min(near.agrees + AROUND, case.limit + 1)),
+        mine=_ids(chain, near.agrees, min(near.agrees + AROUND, len(chain))),
         theirs=list(near.theirs),
     )
 

@@ -10,6 +10,7 @@ from vivace.engine.cache.layout import Layout, Part
 from vivace.engine.cache.match import Match, Needs, Source, match
 from vivace.engine.cache.ram import Idle, RamTier
 from vivace.engine.cache.restore import Piece, pieces
+from vivace.engine.cache.stops import aligned
 
 TAIL = 2048  # tokens behind the prefix that idle slabs of another session may lose when they are taken, not copied
 FEW = 3  # sources that are looked at closely
@@ -93,6 +94,7 @@ class Finder:
 
     def _source(self, holder: Holder, chain: Chain, limit: int, session: str) -> Source:
         tokens = holder.chain.common(chain, min(limit, holder.length))
+        tokens = aligned(tokens) if self._needs.cells else tokens
         idle, tail = holder.idle, holder.length - tokens
         ours = idle is not None and bool(session) and idle.session == session
         free = idle is not None and tail <= tokens and (ours or tail <= TAIL)

@@ -10,17 +10,27 @@ from dataclasses import dataclass
 
 from vivace.engine.cache.chain import BLOCK, Chain
 from vivace.engine.cache.layout import Part
+from vivace.engine.cache.stops import aligned
+from vivace.engine.scheduler import SHORTEST
 
 Has = Callable[[bytes, Part], bool]
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model needs beside full-attention blocks. `window`: tokens that it looks back, 0 for none."""
+    """What a model needs beside full-attention blocks. `window`: tokens that it looks back, 0 for none.
+
+    `cells`: the same prompt gives the same bits only if what is computed begins where a chunk may end, and is one.
+    """
 
     window: int = 0
     state: bool = False
     full: bool = True
+    cells: bool = False
+
+    def limit(self, prompt: int) -> int:
+        """Up to where a prefix of a prompt with so many tokens may reach: one is always computed."""
+        return max(0, aligned(prompt - 1 - SHORTEST)) if self.cells else prompt - 1
 
     def window_start(self, position: int) -> int:
         """The first position whose window block is needed at `position`, at the beginning of a block."""

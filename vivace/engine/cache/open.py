@@ -15,16 +15,16 @@ from vivace.protocol import Load
 log = logging.getLogger("vivace.engine")
 
 
-def open_storage(request: Load, caches: list[Any], dtype: str) -> Storage:
-    """`caches`: of a sequence that has run a little; `dtype`: of the model's activations."""
+def open_storage(request: Load, caches: list[Any], dtype: str, native: bool) -> Storage:
+    """`caches`: of a sequence that has run a little; `dtype`: of activations; `native`: our kernels compute them."""
     cache = request.cache
     layout = Layout.of(caches, codec(cache.codec))
     if layout.problem:
         log.warning("prefixes of this model are not kept: %s", layout.problem)
         return Storage(layout)
     if not cache.ssd_folder or not cache.ssd_bytes or cache.ram_bytes == 0:
-        return Storage(layout)
-    facts = dtype, cache.codec, request.activations, str(layout.full), str(layout.windows)
+        return Storage(layout, cells=native)
+    facts = dtype, cache.codec, f"{native}", request.activations, str(layout.full), str(layout.windows)
     model = fingerprint(Path(request.model), *facts)
     tier = SsdTier(Path(cache.ssd_folder), model, cache.ssd_bytes, label=cache.label)
-    return Storage(layout, model, Disk(tier, layout))
+    return Storage(layout, model, Disk(tier, layout), native)

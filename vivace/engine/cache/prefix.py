@@ -16,7 +16,7 @@ from vivace.engine.cache.ram import Idle, RamTier
 from vivace.engine.cache.restore import put_together
 from vivace.engine.cache.snapshots import Snapshot
 from vivace.engine.cache.ssd import SsdTier
-from vivace.engine.cache.stops import EVERY, stops_of, superseded
+from vivace.engine.cache.stops import EVERY, named, stops_of, superseded
 from vivace.engine.sequence import Sequence
 from vivace.protocol import CacheExplanation, CacheMatch, Generate
 
@@ -28,11 +28,13 @@ WORTH_WAITING = 128  # tokens that another sequence's prefill must save for it t
 
 @dataclass(frozen=True)
 class Storage:
-    """How a model's prefixes are kept. `salt`: what makes a stored block mean something else; `disk`: the SSD tier."""
+    """How a model's prefixes are kept. `salt`: what makes a stored block mean something else; `disk`: the SSD tier;
+    `cells`: see `Needs`, as the native kernels have it."""
 
     layout: Layout
     salt: str = ""
     disk: Disk | None = None
+    cells: bool = False
 
 
 class PrefixCache:
@@ -55,7 +57,7 @@ class PrefixCache:
         layout, disk = storage.layout, storage.disk
         self.ram = RamTier(self._demote)
         self._layout = layout
-        self._needs = Needs(layout.window, layout.has_state, bool(layout.full))
+        self._needs = Needs(layout.window, layout.has_state, bool(layout.full), storage.cells)
         self._make_caches = make_caches
         self._limit = limit
         self._wake = wake
@@ -141,12 +143,12 @@ class PrefixCache:
         sequence.kept = position
         if self._layout.problem:
             return
-        boundaries = sequence.request.boundaries or (len(sequence.request.prompt) - 1,)
-        named = position in boundaries
+        request = sequence.request
+        durable = position in named(request, self._needs.limit(len(request.prompt)))
         if position in sequence.stops:
-            self._keep_position(sequence, position, snapshot, durable=named)
+            self._keep_position(sequence, position, snapshot, durable=durable)
             self._thin(sequence, position)
-        self._store(sequence, position, partial=named and self._layout.positional)
+        self._store(sequence, position, partial=durable and self._layout.positional)
 
     def after_step(self, rows: Iterable[Sequence]) -> None:
         """Rows have got a token each."""
@@ -197,10 +199,10 @@ class PrefixCache:
         if self._layout.problem:
             return Found(Match())
         holders = [Holder(s.chain, s.caches, s.fed) for s in live if s.caches and not s.restoring]
-        return self._finder.find(chain, len(chain) - 1, session, holders, disk=disk)
+        return self._finder.find(chain, self._needs.limit(len(chain)), session, holders, disk=disk)
 
     def _explain(self, chain: Chain, found: Found, request: str, misread: bool = False) -> CacheExplanation:
-        case = Case(chain, len(chain) - 1, found, self._layout.positional, misread)
+        case = Case(chain, self._needs.limit(len(chain)), found, self._layout.positional, misread)
         return explain(case, request, self.ram.tree, self._behind_on_disk)
 
     def _behind_on_disk(self, key: bytes) -> list[bytes]:
@@ -208,7 +210,7 @@ class PrefixCache:
         return [] if self._disk is None else [entry.tokens for entry in self._disk.tier.children(key)]
 
     def _leads(self, other: Sequence, sequence: Sequence) -> bool:
-        limit = min(len(sequence.request.prompt), len(other.request.prompt)) - 1
+        limit = self._needs.limit(min(len(sequence.request.prompt), len(other.request.prompt)))
         common = sequence.chain.common(other.chain, limit)
         reach = common
         if self._layout.positional:
@@ -234,13 +236,15 @@ class PrefixCache:
             self._layout.copy(holder.caches, sequence.caches, position, windows)
 
     def _finish(self, sequence: Sequence, found: Found, payloads: list[Any]) -> None:
-        position = found.match.position
+        request, position = sequence.request, found.match.position
         put_together(self._layout, self._needs, found.match, found.wanted, payloads, sequence.caches)
         sequence.begin_at(position)
         self.cached_tokens += position
         sequence.stored = max(sequence.stored, position // BLOCK * BLOCK) if self._disk else 0
-        sequence.stops = stops_of(sequence.request, position) if self._layout.positional else []
-        rank = self.ram.rank_of(sequence.uses, sequence.request.session)
+        sequence.stops = (
+            stops_of(request, position, self._needs.limit(len(request.prompt))) if self._layout.positional else []
+        )
+        rank = self.ram.rank_of(sequence.uses, request.session)
         self.ram.touch([piece.key for piece in found.wanted], rank)
 
     def _come(self, sequence: Sequence, found: Found, read: list[Any]) -> None:
@@ -273,8 +277,9 @@ class PrefixCache:
     def _thin(self, sequence: Sequence, position: int) -> None:
         """Fewer snapshots of a long prefill, the further back the fewer."""
         if position % EVERY == 0:
+            kept = named(sequence.request, 0)
             for place in superseded(position):
-                if place not in sequence.request.boundaries:
+                if place not in kept:
                     self.ram.forget(sequence.chain.key_at(place), "state")
 
     def _store(self, sequence: Sequence, position: int, partial: bool) -> None:

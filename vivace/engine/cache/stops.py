@@ -1,15 +1,31 @@
 """Where prefill stops to keep what cannot be cut shorter later: recurrent state, and the windows of sliding layers."""
 
+from vivace.engine.scheduler import CELL, SHORTEST
 from vivace.protocol import Generate
 
 EVERY = 2048  # tokens between snapshots of a long prefill, beside the positions that the gateway names
 
 
-def stops_of(request: Generate, start: int) -> list[int]:
-    """Positions behind `start`, ascending; the last is the end of what is prefilled."""
-    last = len(request.prompt) - 1
-    stops = {*request.boundaries, *range(EVERY, last, EVERY), last}
-    return sorted(stop for stop in stops if start < stop <= last)
+def aligned(position: int) -> int:
+    """The place at or before `position` where a chunk may end."""
+    return position // CELL * CELL
+
+
+def named(request: Generate, limit: int) -> set[int]:
+    """Where the gateway wants something kept, at `limit` at the latest; without its word, there."""
+    return {min(aligned(position), limit) for position in request.boundaries} or {limit}
+
+
+def stops_of(request: Generate, start: int, limit: int) -> list[int]:
+    """Positions behind `start`, ascending, far enough apart for chunks.
+
+    `limit`: the longest prefix of the prompt that is ever matched; prefill stops there too, unless it just did.
+    """
+    stops: list[int] = []
+    for stop in [*sorted({*named(request, limit), *range(EVERY, limit, EVERY)}), limit]:
+        if stop - (stops[-1] if stops else start) >= SHORTEST:
+            stops.append(stop)
+    return stops
 
 
 def superseded(position: int) -> list[int]:
