@@ -255,7 +255,7 @@ class CacheCleared(msgspec.Struct, frozen=True, tag="cache_cleared"):
 
 
 Reason = Literal[
-    "whole_prompt",  # all but the last token, which is always computed
+    "whole_prompt",  # all but its end, which is always computed
     "never_stored",  # nothing that is kept goes on from there
     "diverged",  # what is kept goes on with other tokens
     "evicted",  # it was kept and had to go

@@ -147,7 +147,7 @@ async def test_the_routes_are_documented() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"reason": "whole_prompt"}, "12 of 20 prompt tokens are in the cache: the whole prompt but its last token"),
+        ({"reason": "whole_prompt"}, "12 of 20 prompt tokens are in the cache: the whole prompt but its end"),
         (
             {"reason": "never_stored", "cached_tokens": 0, "agrees": 0},
             "0 of 20 prompt tokens are in the cache: nothing",

@@ -81,7 +81,7 @@ REPLIES = (StatsReply, ClearReply, WarmReply, ExplainReply)
 
 _CACHED = "{cached} of {total} prompt tokens {verb} in the cache"
 _WORDS: dict[Reason, str] = {
-    "whole_prompt": "the whole prompt but its last token, which is always computed.",
+    "whole_prompt": "the whole prompt but its end, which is always computed.",
     "never_stored": "nothing that is kept goes on like this from token {agrees} on.",
     "diverged": "at token {agrees} the prompt goes on differently from what is kept.",
     "evicted": "what follows was kept up to token {there} and had to make room.",

@@ -33,27 +33,22 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be explained. `reach`: the longest prefix that is ever matched; `positional`: it ends only where a
-    state was kept; `misread`: it was tried before, and what the disk promised was not there."""
+    """What is to be explained. `limit`: tokens that a prefix may have; `positional`: it ends only where a state was
+    kept; `misread`: it was tried before, and what the disk promised was not there."""
 
     chain: Chain
-    reach: int
+    limit: int
     found: Found
     positional: bool = False
     misread: bool = False
-
-    @property
-    def limit(self) -> int:
-        """Tokens that a prefix may have in common with what is kept: one is always computed."""
-        return len(self.chain) - 1
 
 
 def explain(case: Case, request: str, tree: PrefixTree, on_disk: Children) -> CacheExplanation:
     """`on_disk`: what the SSD tier has behind a block. `id` of the explanation is to be filled in."""
     chain, position, known = case.chain, case.found.match.position, case.found.known
     near = Nearest(position)
-    if known is not None and position < case.reach:
-        near = max(nearest(chain, case.limit, known, tree, on_disk), near, key=lambda path: path.agrees)
+    if known is not None and position < case.limit:
+        near = max(nearest(chain, known, tree, on_disk), near, key=lambda path: path.agrees)
     reason, there = _reason(case, near, tree)
     return CacheExplanation(
         id="",
@@ -70,23 +65,29 @@ def explain(case: Case, request: str, tree: PrefixTree, on_disk: Children) -> Ca
     )
 
 
-def nearest(chain: Chain, limit: int, known: Known, tree: PrefixTree, on_disk: Children) -> Nearest:
+def nearest(chain: Chain, known: Known, tree: PrefixTree, on_disk: Children) -> Nearest:
     """Of sequences, and of the blocks that follow the last one that the prompt shares; one that goes on comes first."""
-    best = Nearest()
-    if known.nearest is not None and known.agreed:
-        theirs = _ids(known.nearest.chain, known.agreed, min(known.agreed + AROUND, known.nearest.length))
-        best = Nearest(known.agreed, tuple(theirs))
+    limit = len(chain) - 1
     blocks = _shared_blocks(chain, limit, known, tree)
     start = blocks * BLOCK
-    candidates = [best, Nearest(start)]
+    candidates = [_nearest_sequence(chain, limit, known), Nearest(start)]
     mine = np.frombuffer(chain.packed(start, min(start + BLOCK, limit)), np.int32)
     key = chain.key(blocks)
     for tokens in [*(node.tokens for node in tree.children(key)), *on_disk(key)]:
         block = np.frombuffer(tokens, np.int32)
         agreed = _common(mine, block)
         candidates.append(Nearest(start + agreed, tuple(block[agreed : agreed + AROUND].tolist())))
-    best = max(candidates, key=lambda path: (path.agrees, len(path.theirs)))
+    best = max(candidates, key=lambda path: (path.agrees, bool(path.theirs)))
     return best if 0 < best.agrees < limit else Nearest(best.agrees)
+
+
+def _nearest_sequence(chain: Chain, limit: int, known: Known) -> Nearest:
+    holder, agreed = known.nearest, known.agreed
+    if holder is None or not agreed:
+        return Nearest()
+    while agreed < min(limit, holder.length) and holder.chain.token(agreed) == chain.token(agreed):
+        agreed += 1  # some kernels use less than what agrees
+    return Nearest(agreed, tuple(_ids(holder.chain, agreed, min(agreed + AROUND, holder.length))))
 
 
 def origins(found: Found) -> Origins:
@@ -128,7 +129,7 @@ class Explanations:
 def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     """With the position up to which the prefix could have gone but for it."""
     position, known = case.found.match.position, case.found.known
-    if position >= case.reach:
+    if position >= case.limit:
         return "whole_prompt", position
     if known is None:
         return "not_kept", 0

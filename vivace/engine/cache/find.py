@@ -73,10 +73,9 @@ class Finder:
         holders, sources = _best([(h, self._source(h, chain, limit, session)) for h in everybody])
         tree = self._ram.tree
         here = match(chain, limit, sources, tree.has, tree.partials, self._needs)
-        nearest = max(range(len(sources)), key=lambda i: sources[i].tokens, default=None)
-        reach = 0 if nearest is None else sources[nearest].tokens
+        reach = sources[0].tokens if sources else 0
         on_disk = self._on_disk(chain, limit, here, reach) if disk else {}
-        known = Known(everybody, None if nearest is None else holders[nearest], reach, on_disk)
+        known = Known(everybody, holders[0] if holders else None, reach, on_disk)
         if on_disk:
             short: dict[bytes, set[int]] = {key: set(lengths) for key, lengths in tree.partials.items()}
             for entry in on_disk.values():
@@ -135,7 +134,7 @@ class Finder:
 
 
 def _best(pairs: list[tuple[Holder, Source]]) -> tuple[list[Holder], list[Source]]:
-    """The few that share most with the prompt, and of those that can be taken the best."""
+    """The few that share most with the prompt, most first, and of those that can be taken the best."""
     sharing = sorted((p for p in pairs if p[1].tokens), key=lambda p: (p[1].tokens, p[1].free), reverse=True)
     few = sharing[:FEW] + [p for p in sharing[FEW:] if p[1].free][:1]
     return [holder for holder, _ in few], [source for _, source in few]

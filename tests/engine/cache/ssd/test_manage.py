@@ -79,3 +79,20 @@ def test_a_folder_that_is_not_there_is_empty(tmp_path):
 def test_it_needs_no_mlx():
     code = "import sys, vivace.engine.cache.ssd.manage; sys.exit(bool({'mlx', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_is_put_after_clearing_began_stays(tmp_path):
+    """Also if the same was put before, and is being written or waits for its commit."""
+    for _ in range(10):
+        tier = open_tier(tmp_path)
+        records = [record(n) for n in range(20)]
+        for each in records:
+            assert tier.put(each)
+        wait = tier.begin_clear()
+        for each in records:
+            assert tier.put(each)
+        wait()
+        assert tier.flush(20)
+        assert readable(tier, records) == 20
+        tier.close()
+        manage.clear(tmp_path)

@@ -73,12 +73,15 @@ class Pending:
 
     def settle(self, record: Record, entry: Entry | None) -> None:
         """A record that was taken lies there now, or was given up."""
+        name = record.key, record.part
         with self._changed:
             self.nbytes -= record.nbytes
+            if self._open.get(name) is not record:  # it was dropped meanwhile, and perhaps put again
+                return
             if entry is None:
-                self._open.pop((record.key, record.part), None)
+                del self._open[name]
             else:
-                self._open[record.key, record.part] = entry
+                self._open[name] = entry
 
     def committed(self, entries: list[Entry]) -> None:
         """From now on the index has these."""
@@ -88,13 +91,12 @@ class Pending:
                     del self._open[entry.key, entry.part]
 
     def drop_records(self) -> None:
-        """Give up all records that wait."""
+        """Give up all records that wait, and know no more of those that are being written."""
         with self._changed:
             records = [item for item in self._items if isinstance(item, Record)]
             self._items = deque(item for item in self._items if not isinstance(item, Record))
-            for record in records:
-                self.nbytes -= record.nbytes
-                self._open.pop((record.key, record.part), None)
+            self.nbytes -= sum(record.nbytes for record in records)
+            self._open.clear()
 
     def find(self, keys: Sequence[bytes]) -> dict[Name, Entry]:
         """Those of these blocks that are here."""
