@@ -270,7 +270,8 @@ class Loop:
 
     def _joining(self) -> list[Sequence]:
         """Takes sequences out of the queue that have nothing to prefill and whose grammar is compiled."""
-        ready = [s for s in self.waiting.values() if _has_caches(s) and not s.prefill_left and _grammar_ready(s)]
+        filled = [s for s in self.waiting.values() if _has_caches(s) and not s.prefill_left]
+        ready = [s for s in filled if _grammar_ready(s) and not self._prefiller.holds(s)]
         for sequence in ready:
             if sequence.grammar is not None and sequence.matcher is None:
                 self._take_matcher(sequence, sequence.grammar)
