@@ -1,6 +1,7 @@
 """The step loop. The host's work hides behind the device's: see `step`."""
 
 import logging
+import math
 import queue
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
@@ -88,7 +89,7 @@ class Loop:
     def turn(self, block: bool = False) -> None:
         """Take the inbox and make one step, if there is work. With `block`, wait for a message when there is none."""
         self._take_inbox(block and not self._has_work())
-        self._greet(self._prefix.settle(self._holding()))
+        self._greet(self._prefix.settle(self._holding(), self.limits.budget_s if self.rows else math.inf))
         if self._has_work():
             self.step()
 
@@ -122,7 +123,7 @@ class Loop:
             self._runner.release()
 
     def _has_work(self) -> bool:
-        if self.rows or self._decoder.busy or self._prefiller.busy or self._may_admit():
+        if self.rows or self._decoder.busy or self._prefiller.busy or self._prefix.placing or self._may_admit():
             return True
         return any(s.filling or (_has_caches(s) and _grammar_ready(s)) for s in self.waiting.values())
 
