@@ -48,6 +48,6 @@ def refusal(request: Generate, limits: Limits, queued: int, draining: bool) -> F
             f"its cache would take {need / 2**30:.1f} GiB, and {limits.cache_bytes / 2**30:.1f} GiB are free for it"
         )
         return Failed(request.id, "prompt_too_long", f"the prompt has {size} tokens: {memory}")
-    if not request.prompt or not all(0 <= token < limits.vocab_size for token in request.prompt):
+    if not request.prompt or min(request.prompt) < 0 or max(request.prompt) >= limits.vocab_size:
         return Failed(request.id, "invalid_request", f"token ids must be 0 to {limits.vocab_size - 1}")
     return None

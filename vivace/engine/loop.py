@@ -1,6 +1,7 @@
 """The step loop. The host's work hides behind the device's: see `step`."""
 
 import logging
+import math
 import queue
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
@@ -90,7 +91,7 @@ class Loop:
     def turn(self, block: bool = False) -> None:
         """Take the inbox and make one step, if there is work. With `block`, wait for a message when there is none."""
         self._take_inbox(block and not self._has_work())
-        self._greet(self._prefix.settle(self._holding()))
+        self._greet(self._prefix.settle(self._holding(), self.limits.budget_s if self.rows else math.inf))
         if self._has_work():
             self.step()
 
@@ -124,7 +125,7 @@ class Loop:
             self._runner.release()
 
     def _has_work(self) -> bool:
-        if self.rows or self._decoder.busy or self._prefiller.busy or self._may_admit():
+        if self.rows or self._decoder.busy or self._prefiller.busy or self._prefix.placing or self._may_admit():
             return True
         return any(s.filling or (_has_caches(s) and _grammar_ready(s)) for s in self.waiting.values())
 
@@ -275,7 +276,8 @@ class Loop:
 
     def _joining(self) -> list[Sequence]:
         """Takes sequences out of the queue that have nothing to prefill and whose grammar is compiled."""
-        ready = [s for s in self.waiting.values() if _has_caches(s) and not s.prefill_left and _grammar_ready(s)]
+        filled = [s for s in self.waiting.values() if _has_caches(s) and not s.prefill_left]
+        ready = [s for s in filled if _grammar_ready(s) and not self._prefiller.holds(s)]
         for sequence in ready:
             if sequence.grammar is not None and sequence.matcher is None:
                 self._take_matcher(sequence, sequence.grammar)

@@ -16,11 +16,12 @@ SMOOTHING = 0.3  # weight of the newest chunk in the measured rate
 
 @dataclass(frozen=True)
 class Chunk:
-    """Prefill that is on the device: since when, how many tokens, the arrays that end it; which prompts it is of, where
-    they are then, and their recurrent state there, if it is kept."""
+    """Prefill that is on the device: since when, how many tokens, whose, the arrays that end it; which prompts it is
+    of, where they are then, and their recurrent state there, if it is kept."""
 
     started: float
     tokens: int
+    sequences: list[Sequence]
     arrays: list[mx.array]
     prompts: list[tuple[Sequence, int, Snapshot | None]]
 
@@ -38,13 +39,18 @@ class Prefiller:
     def busy(self) -> bool:
         return self._chunk is not None
 
+    def holds(self, sequence: Sequence) -> bool:
+        """Tokens of this sequence are on the device. What wrote to its slabs refers to them until it is done, and then
+        whatever else writes to them copies them whole."""
+        return self._chunk is not None and sequence in self._chunk.sequences
+
     def queue(self, shares: list[tuple[Sequence, int]]) -> None:
         """Put the next tokens of each sequence on the device."""
         started = monotonic()
         arrays = [array for sequence, tokens in shares for array in self._runner.prefill(sequence, tokens)]
         mx.async_eval(arrays)
         prompts = [(s, s.fed, self._snapshot(s)) for s, _ in shares if s.in_prompt]
-        self._chunk = Chunk(started, sum(tokens for _, tokens in shares), arrays, prompts)
+        self._chunk = Chunk(started, sum(tokens for _, tokens in shares), [s for s, _ in shares], arrays, prompts)
 
     def collect(self) -> list[tuple[Sequence, int, Snapshot | None]]:
         """Wait for the chunk on the device, if there is one; whose prompt has come to which position, and its state."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, VOCAB
-from vivace.engine.cache import slab
+from vivace.engine.cache import prefix, restore, slab
 from vivace.engine.cache.chain import BLOCK
 from vivace.engine.cache.ssd import SsdTier
 from vivace.protocol import Cancel
@@ -200,6 +200,57 @@ def test_others_go_on_while_blocks_are_read(restarted, monkeypatch):
     tier.read(*held[0])
     harness.run()
     assert harness.finished["waits"].cached_tokens == len(prompt) - 1
+
+
+def begin_to_talk(harness):
+    harness.submit("talks", tokens(40), 100)
+    while "talks" not in harness.tokens:
+        harness.turn()
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Blocks are put in place one by one."""
+    for module in (prefix, restore):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gemma3", "qwen3_5"])
+def test_others_go_on_while_blocks_are_put_in_place(restarted, loaded, small_pieces, kind):
+    prompt = tokens(500)
+    restarted(kind).answer(prompt, OUTPUT)
+    restarted(kind).loop._prefix.close()
+    harness = restarted(kind)
+    begin_to_talk(harness)
+    harness.submit("waits", prompt, OUTPUT)
+    placing: list[int] = []
+    while "waits" not in harness.finished:
+        harness.turn()
+        if harness.loop._prefix.placing:
+            placing.append(len(harness.tokens.get("talks", [])))
+    assert len(placing) >= len(prompt) // BLOCK - 1
+    assert len(set(placing)) >= len(placing) - 1  # a token in every turn
+    assert harness.finished["waits"].cached_tokens >= len(prompt) // BLOCK * BLOCK
+    assert harness.tokens["waits"] == reference(loaded(kind), prompt, OUTPUT)[0]
+
+
+def test_a_sequence_that_is_cancelled_while_its_blocks_are_put_in_place_leaves_them_to_others(
+    restarted, loaded, small_pieces
+):
+    prompt = tokens(500)
+    restarted("qwen3").answer(prompt, OUTPUT)
+    restarted("qwen3").loop._prefix.close()
+    harness = restarted("qwen3")
+    begin_to_talk(harness)
+    harness.submit("gone", prompt, OUTPUT)
+    while not harness.loop._prefix.placing:
+        assert "gone" not in harness.finished
+        harness.turn()
+    harness.loop.submit(Cancel("gone"))
+    harness.run()
+    harness.loop._prefix.close()  # from here on the disk has nothing
+    assert harness.answer(prompt, OUTPUT) == reference(loaded("qwen3"), prompt, OUTPUT)[0]
+    assert harness.finished["alone"].cached_tokens >= len(prompt) // BLOCK * BLOCK
 
 
 def test_what_went_missing_on_the_disk_is_computed(restarted, loaded, tmp_path):

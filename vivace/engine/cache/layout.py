@@ -98,7 +98,10 @@ class Layout:
         return rows + (self._rows(caches, part, end - rest, 1, rest) if rest else [])
 
     def insert(self, caches: Sequence[Any], part: Part, start: int, end: int, rows: Sequence[Buffer]) -> None:
-        """Append what `extract` gave for tokens [start, end) to the part's slabs; those that are empty begin there."""
+        """Append what `extract` gave for tokens [start, end) to the part's slabs; those that are empty begin there.
+
+        Waits until it is there.
+        """
         whole = (end - start) // BLOCK
         groups = ((start, rows[:whole], BLOCK), (start + whole * BLOCK, rows[whole:], (end - start) % BLOCK))
         for at, group, tokens in groups:
@@ -115,6 +118,7 @@ class Layout:
             keys, values = self.codec.decode(coded[:, begin:end], *shape.of(tokens))
             slab.place(_joined(keys), _joined(values), start)
             begin = end
+        mx.eval([slab.state for slab in slabs])
 
     def window_from(self, caches: Sequence[Any]) -> int:
         """The first position that all window slabs still hold; beyond every position if one is empty."""

@@ -2,8 +2,10 @@
 
 import logging
 import queue
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from vivace.engine.cache.chain import BLOCK, Chain, block_ends, root_key
@@ -13,7 +15,7 @@ from vivace.engine.cache.find import Finder, Found, Holder
 from vivace.engine.cache.layout import Layout, Part
 from vivace.engine.cache.match import Match, Needs
 from vivace.engine.cache.ram import Idle, RamTier
-from vivace.engine.cache.restore import put_together
+from vivace.engine.cache.restore import PIECE_BYTES, nbytes_of_rows, put_together
 from vivace.engine.cache.snapshots import Snapshot
 from vivace.engine.cache.ssd import SsdTier
 from vivace.engine.cache.stops import EVERY, named, stops_of, superseded
@@ -24,6 +26,8 @@ log = logging.getLogger("vivace.engine")
 
 STORE_EVERY = 512  # tokens of output after which full blocks go to the SSD tier
 WORTH_WAITING = 128  # tokens that another sequence's prefill must save for it to be waited for
+
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class PrefixCache:
         self._arrived: queue.SimpleQueue[tuple[Sequence, Found, list[Any]]] = queue.SimpleQueue()
         self.explanations = Explanations()
         self.prompt_tokens = self.cached_tokens = 0  # of all requests so far
+        self._placing: deque[tuple[Sequence, Iterator[int]]] = deque()
 
     @property
     def problem(self) -> str:
@@ -99,8 +104,11 @@ class PrefixCache:
             sequence.restoring = True
             assert self._disk is not None
             self._disk.tier.read(found.entries, lambda read: self._come(sequence, found, read))
+        elif nbytes_of_rows(found.payloads) > PIECE_BYTES:
+            sequence.restoring = True
+            self._placing.append((sequence, self._place(sequence, found, found.payloads)))
         else:
-            self._finish(sequence, found, found.payloads)
+            deque(self._place(sequence, found, found.payloads), maxlen=0)
 
     def would_find(self, query: CacheMatch, live: Iterable[Sequence]) -> CacheExplanation:
         """What a request with this prompt would be given now."""
@@ -116,22 +124,43 @@ class PrefixCache:
             sequence.stored = sequence.next_store = 0  # the SSD tier is to forget it too
         return freed
 
-    def settle(self, live: Iterable[Sequence]) -> list[Sequence]:
-        """Go on with sequences whose blocks have come from the SSD; those that have their caches now."""
+    @property
+    def placing(self) -> bool:
+        """Blocks wait to be put in place by `settle`."""
+        return bool(self._placing)
+
+    def settle(self, live: Iterable[Sequence], budget_s: float) -> list[Sequence]:
+        """Put blocks in place that have come, for about so long; sequences that have their caches now."""
         ready: list[Sequence] = []
         while not self._arrived.empty():
             sequence, found, read = self._arrived.get()
-            sequence.restoring = False
             if all(payload is not None for payload in read) and not sequence.finished:
                 rest = iter(read)
-                self._finish(sequence, found, [next(rest) if p is None else p for p in found.payloads])
-                ready.append(sequence)
+                payloads = [next(rest) if p is None else p for p in found.payloads]
+                self._placing.append((sequence, self._place(sequence, found, payloads)))
                 continue
+            sequence.restoring = False
             self._keep(sequence, found.match.from_source)
             if not sequence.finished:  # something is gone from the disk since it was found
                 sequence.misread = True
                 self.begin(sequence, live)
                 ready += [] if sequence.restoring else [sequence]
+        return ready + self._go_on(monotonic() + budget_s)
+
+    def _go_on(self, until: float) -> list[Sequence]:
+        """A sequence that was cancelled meanwhile is brought to its end: others can use what it has then."""
+        ready: list[Sequence] = []
+        while self._placing:
+            sequence, pieces = self._placing[0]
+            if next(pieces, _END) is _END:
+                self._placing.popleft()
+                sequence.restoring = False
+                if sequence.finished:
+                    self._keep(sequence, sequence.fed)
+                else:
+                    ready.append(sequence)
+            if monotonic() >= until:
+                break
         return ready
 
     def snapshot(self, sequence: Sequence) -> Snapshot | None:
@@ -235,9 +264,10 @@ class PrefixCache:
         else:
             self._layout.copy(holder.caches, sequence.caches, position, windows)
 
-    def _finish(self, sequence: Sequence, found: Found, payloads: list[Any]) -> None:
+    def _place(self, sequence: Sequence, found: Found, payloads: list[Any]) -> Iterator[int]:
+        """Bring the sequence to where it begins, in pieces."""
         request, position = sequence.request, found.match.position
-        put_together(self._layout, self._needs, found.match, found.wanted, payloads, sequence.caches)
+        yield from put_together(self._layout, self._needs, found.match, found.wanted, payloads, sequence.caches)
         sequence.begin_at(position)
         self.cached_tokens += position
         sequence.stored = max(sequence.stored, position // BLOCK * BLOCK) if self._disk else 0
