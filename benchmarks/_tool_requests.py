@@ -49,11 +49,6 @@ class ToolRequest:
         functions = [tool["function"] for tool in self.sample.tools or ()]
         return {function["name"]: function["parameters"] for function in functions}
 
-    @property
-    def constrained(self) -> bool:
-        """A grammar holds the arguments of its calls."""
-        return self.strict or self.choice != "auto"
-
     def arguments(self, temperature: float, max_tokens: int) -> JSON:
         """For the OpenAI package, which takes what OpenAI does not know as `extra_body`."""
         named = {"type": "function", "function": {"name": self.name}}

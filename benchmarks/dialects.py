@@ -1,5 +1,7 @@
 """What reading a long argument costs in every family: 32 KB and 1 MB in pieces of four characters.
 
+A text in every family; where texts are written without quotes, an object too, which is typed by the schema alone.
+
 The ratio says whether the cost is linear: of times as of sizes it is 32.
 """
 
@@ -7,11 +9,11 @@ import argparse
 import gc
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks._report import print_last, report
-from tests.chat.dialects.families import FAMILIES, parser, pieces, plain
+from tests.chat.dialects.families import FAMILIES, Call, dumped, parser, pieces, plain
 from vivace.chat.dialects.base import Piece
 from vivace.chat.dialects.parse import fold
 
@@ -33,34 +35,50 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.table:
         print_last("dialects")
         return
-    rows = [row(family, chosen.repeat) for family in FAMILIES]
+    rows = [row(family, case, chosen.repeat) for family in FAMILIES for case in cases(family)]
     report("dialects", rows, command="python -m benchmarks.dialects", facts={"piece": f"{_PIECE} characters"})
     slow = [r["family"] for r in rows if max(r["32 KB, s"], r["32 KB as text, s"]) > LIMIT_S]
     print(f"slower than {LIMIT_S} s: {', '.join(slow) or 'none'}")
 
 
-def row(family: str, repeat: int) -> dict[str, Any]:
+def text(size: int) -> Call:
+    """A call with a text of `size` characters."""
+    return "write_file", {"path": "greet.py", "content": (_CODE * (size // len(_CODE) + 1))[:size]}
+
+
+def nested(size: int) -> Call:
+    """A call with an object of about `size` characters."""
+    line = {"number": 1, "code": _CODE[:60], "tags": ["a", None, True, 2.5]}
+    return "typed", {"o": {"lines": [line] * (size // len(dumped(line)))}}
+
+
+def cases(family: str) -> dict[str, Callable[[int], Call]]:
+    has_objects = FAMILIES[family].raw and not FAMILIES[family].lossy
+    return {family: text} | ({f"{family}, object": nested} if has_objects else {})
+
+
+def row(family: str, case: str, repeat: int) -> dict[str, Any]:
     """Processor time with the markers as tokens, as in the engine, and as letters, as in `vivace parse`."""
-    found: dict[str, Any] = {"family": family}
+    found: dict[str, Any] = {"family": case}
+    call = cases(family)[case]
     for how, as_tokens in (("", True), (" as text", False)):
-        small = min(seconds(family, SIZES["32 KB"], as_tokens) for _ in range(repeat))
-        large = seconds(family, SIZES["1 MB"], as_tokens)
+        small = min(seconds(family, call(SIZES["32 KB"]), as_tokens) for _ in range(repeat))
+        large = seconds(family, call(SIZES["1 MB"]), as_tokens)
         found |= {f"32 KB{how}, s": small, f"1 MB{how}, s": large, f"ratio{how}": large / small}
     return found
 
 
-def seconds(family: str, size: int, as_tokens: bool) -> float:
-    """For one call with an argument of `size` characters.
+def seconds(family: str, wanted: Call, as_tokens: bool) -> float:
+    """For one call.
 
     Raises:
         AssertionError: the call is not the one that was written.
     """
-    wanted = {"path": "greet.py", "content": (_CODE * (size // len(_CODE) + 1))[:size]}
-    rendered = FAMILIES[family].render([("write_file", wanted)])
+    rendered = FAMILIES[family].render([wanted])
     fed = pieces(rendered, _PIECE) if as_tokens else pieces(plain(rendered), _PIECE)
     elapsed, events = timed(family, fed, as_tokens)
     (call,) = fold(events)["tool_calls"]
-    assert (call["name"], json.loads(call["arguments"])) == ("write_file", wanted), f"{family} lost something"
+    assert (call["name"], json.loads(call["arguments"])) == wanted, f"{family} lost something"
     return elapsed
 
 

@@ -6,8 +6,7 @@
 Every request is asked whole and streamed with the same seed, several at a time. "valid": calls whose arguments are JSON
 that their tool's schema takes; a call that the token limit cuts is not ("cut" counts answers that it ended).
 "declared": calls that name a tool of the request. "right": answers with exactly the wanted calls and arguments, and no
-text beside, as the model's training judges it. "same": streamed answers that are, put together, the whole one. A
-grammar holds the calls where one is forced or tools are strict.
+text beside, as the model's training judges it. "same": streamed answers that are, put together, the whole one.
 """
 
 import argparse
@@ -32,8 +31,8 @@ from training.sample import JSON
 
 _NAME = "tool_calls"
 _TIMEOUT_S = 300.0
-_WITH_GRAMMAR, _ALL = "with grammar", "all"
-_AUTO_STRICT, _AUTO = "auto, strict", "auto, not strict: no grammar"
+_ALL = "all"
+_AUTO_STRICT, _AUTO = "auto, strict", "auto, not strict"
 
 
 @dataclass(frozen=True)
@@ -141,16 +140,15 @@ def rows_of(outcomes: Sequence[Outcome]) -> list[JSON]:
 
 def groups_of(request: ToolRequest) -> tuple[str, ...]:
     """Names of the rows in which a request counts."""
-    held = [_WITH_GRAMMAR] if request.constrained else []
     choice = request.choice
     if choice == "auto":
         choice = _AUTO_STRICT if request.strict else _AUTO
-    return (*held, choice, _tools(len(request.tools)), request.kind, _ALL)
+    return (choice, _tools(len(request.tools)), request.kind, _ALL)
 
 
 def _groups() -> list[str]:
     sizes = [_tools(size) for size in range(1, MOST_TOOLS + 1)]
-    return [_WITH_GRAMMAR, _AUTO_STRICT, "required", "named", _AUTO, *sizes, *KINDS, _ALL]
+    return [_AUTO_STRICT, _AUTO, "required", "named", *sizes, *KINDS, _ALL]
 
 
 def _tools(count: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from benchmarks._tool_requests import CHOICES, KINDS, MOST_TOOLS, ToolRequest, make_requests
-from benchmarks.tool_calls import Answer, Outcome, groups_of, is_valid, rows_of
+from benchmarks.tool_calls import Answer, Outcome, is_valid, rows_of
 
 REQUESTS = make_requests(200)
 
@@ -71,8 +71,3 @@ def test_arguments_are_judged_by_their_schema() -> None:
     assert is_valid(tools, "f", '{"n": 9}')
     for name, text in (("f", '{"n": 10}'), ("f", "{}"), ("f", '{"n": '), ("g", '{"n": 9}')):
         assert not is_valid(tools, name, text)
-
-
-def test_only_free_choice_of_tools_that_are_not_strict_has_no_grammar() -> None:
-    for request in REQUESTS:
-        assert ("with grammar" in groups_of(request)) == (request.choice != "auto" or request.strict)

@@ -89,9 +89,8 @@ def test_objects_in_calls_are_as_declared_and_written_in_one_line(mini, ll, valu
     assert accepted(mini, ll, grammar, call("f", o=value)) is valid
 
 
-def test_without_a_reason_there_is_no_grammar(mini):
+def test_without_tools_or_with_none_to_choose_there_is_no_grammar(mini):
     assert prepared(mini).grammar is None
-    assert prepared(mini, WEATHER).grammar is None
     assert prepared(mini, WEATHER, choice=ToolChoice("none")).grammar is None
 
 
@@ -112,12 +111,43 @@ def test_schemas_are_judged_by_the_draft_they_declare(mini):
     assert prepared(mini, tool("f", a={"type": "integer"}), response_format=ResponseFormat("json", old)).grammar
 
 
-def test_strict_tools_hold_in_free_text(mini, ll):
-    strict = Tool(WEATHER.name, None, WEATHER.parameters, strict=True)
-    grammar = prepared(mini, strict, TIME).grammar
+@pytest.mark.parametrize("strict", [True, False])
+def test_calls_hold_in_free_text(mini, ll, strict):
+    grammar = prepared(mini, Tool(WEATHER.name, None, WEATHER.parameters, strict), TIME).grammar
     assert accepted(mini, ll, grammar, "Just text, even <function=get_weather>.")
-    assert accepted(mini, ll, grammar, f"Let me see.\n\n{PARIS}\n{call('get_time', anything='goes')}")
+    assert accepted(mini, ll, grammar, f"Let me see.\n\n{PARIS}\n{call('get_time', zone='UTC')}\n\nSo.")
     assert not accepted(mini, ll, grammar, f"Let me see.\n\n{call('get_weather', town='a')}")
+    assert not accepted(mini, ll, grammar, f"{PARIS}\n{call('get_tim', zone='UTC')}")
+
+
+def test_an_answer_with_tools_may_hold_tokens_and_reasoning(mini, ll):
+    """Whatever could be written without a grammar, calls apart; those within reasoning are none."""
+    grammar = prepared(mini, WEATHER).grammar
+    reasoning = f"<think>\nhm {call('get_weather', town='a')}\n</think>"
+    assert accepted(mini, ll, grammar, f"A <|vision_start|> b.\n{reasoning}\n\nSo:\n{PARIS}\n{reasoning}\nEnd.")
+    assert not accepted(mini, ll, grammar, f"{reasoning}\n\nSo:\n{call('get_weather', town='a')}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "others"),
+    [
+        ({"properties": {"a": {"type": "integer"}}}, False),
+        ({"properties": {"a": {"type": "integer"}}, "additionalProperties": True}, True),
+        ({"properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "string"}}, True),
+        ({"properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "number"}}, False),
+        ({}, True),
+        ({"properties": {}}, False),
+        ({"additionalProperties": False}, False),
+    ],
+)
+def test_other_parameters_are_allowed_where_the_schema_says_so(mini, ll, schema, others):
+    """Or where it declares none at all. They cannot have the names of declared ones."""
+    grammar = prepared(mini, Tool("f", None, {"type": "object", **schema})).grammar
+    assert accepted(mini, ll, grammar, call("f"))
+    assert accepted(mini, ll, grammar, call("f", b="x")) is others
+    if schema.get("properties"):
+        assert accepted(mini, ll, grammar, call("f", a="1"))
+        assert not accepted(mini, ll, grammar, call("f", a="x"))
 
 
 @pytest.mark.parametrize(
@@ -179,9 +209,10 @@ def test_what_is_not_asked_for_is_not_reported(mini):
     assert prepared(mini, WEATHER, tool("f", c=UNIQUE), choice=NAMED).relaxed == ()
 
 
-def test_constraints_of_string_parameters_are_reported(mini):
-    pattern = tool("f", "a", a={"type": "string", "pattern": "^x"})
-    assert prepared(mini, pattern, choice=REQUIRED).relaxed == ("f.a: pattern of a string parameter is not enforced",)
+def test_constraints_of_texts_that_cannot_be_held_are_reported(mini):
+    pattern = tool("f", "a", a={"type": "string", "pattern": "\\bx"})
+    where = "tools.0.function.parameters.properties.a"
+    assert prepared(mini, pattern, choice=REQUIRED).relaxed == (f"{where}: `pattern` is not enforced",)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +239,7 @@ def test_a_schema_without_bottom_is_refused_not_a_crash(mini):
 
 
 def test_what_ends_in_a_token_may_hold_the_text_before_it(mini, ll):
-    rules = _Rules({"</tool_call>": mini.tokenizer.token_to_id("</tool_call>")}, ())
+    rules = _Rules({"</tool_call>": mini.tokenizer.token_to_id("</tool_call>")}, (), ())
     matcher = LLMatcher(ll, rules.source(rules.free("/\n</tool_call>")))
     ids = mini.tokenizer.encode("a/\nb/\n\n/\n</tool_call>", add_special_tokens=False).ids
     assert all(matcher.consume_token(i) for i in ids)

@@ -78,7 +78,9 @@ class ChatModel:
         markers = {*self._tools.markers, *self._reasoning.markers}
         self._marker_ids = {text: i for text, i in added.items() if text in markers}
         self._table = TokenTable(tokenizer, frozenset(self._marker_ids))
-        self._grammars = GrammarBuilder(self._tools, self._reasoning, self._marker_ids)
+        self._grammars = GrammarBuilder(
+            self._tools, self._reasoning, self._marker_ids, set(added.values()) - set(self.checkpoint.stop_ids)
+        )
         self._prompts = PromptWriter(self.checkpoint, tokenizer, kept=self._reasoning.markers)
 
     @classmethod

@@ -5,8 +5,9 @@ Schemas that are no JSON schema are refused. What llguidance cannot express of o
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from vivace import protocol
@@ -14,6 +15,7 @@ from vivace.chat.conversation import JSON, Conversation, Tool
 from vivace.chat.dialects.base import ReasoningDialect, ToolDialect
 from vivace.chat.dialects.mixed_grammar import any_rule, pattern_of
 from vivace.chat.schemas import SINGLE_SPACES, Held, closed, fault, fragment, hold, origin, place
+from vivace.chat.schemas.words import Path
 from vivace.errors import invalid
 
 
@@ -28,10 +30,22 @@ class Start:
 
 
 class GrammarBuilder:
-    """Writes grammars for one checkpoint. `tokens`: ids of the markers that are one token each."""
+    """Writes grammars for one checkpoint.
 
-    def __init__(self, tools: ToolDialect, reasoning: ReasoningDialect, tokens: Mapping[str, int]) -> None:
+    Args:
+        tokens: ids of the markers that are one token each.
+        others: ids of further tokens that no text is made of, but which may stand in an answer.
+    """
+
+    def __init__(
+        self,
+        tools: ToolDialect,
+        reasoning: ReasoningDialect,
+        tokens: Mapping[str, int],
+        others: Collection[int] = (),
+    ) -> None:
         self._tools, self._reasoning, self._tokens = tools, reasoning, tokens
+        self._others = frozenset((*tokens.values(), *others))
 
     def build(self, conversation: Conversation, start: Start) -> tuple[protocol.Grammar | None, tuple[str, ...]]:
         """The grammar, None if anything may be said, and notes on what had to be relaxed.
@@ -41,7 +55,7 @@ class GrammarBuilder:
         Raises:
             VivaceError: the dialect knows no calls, but one is to be forced.
         """
-        rules = _Rules(self._tokens, list(_schemas(conversation)))
+        rules = _Rules(self._tokens, self._others, list(_schemas(conversation)))
         answer = self._answer(conversation, rules)
         if answer is None:
             return None, rules.relaxed
@@ -78,12 +92,10 @@ class GrammarBuilder:
             schema = _object_schema(conversation)
             body = self._plain(rules, rules.answer(schema))
             return f"({self._calls(offered, rules, many)} | {body})" if offered else body
-        if offered and (not many or any(tool.strict for tool in offered)):
-            return self._tools.mixed_rule(rules, offered, many, self._reasoning.answer_open)
-        return None
+        return self._tools.mixed_rule(rules, offered, many, self._reasoning) if offered else None
 
     def _calls(self, tools: Sequence[Tool], rules: "_Rules", many: bool) -> str:
-        options = [self._tools.call_rule(rules, tool, exact=True) for tool in tools]
+        options = [self._tools.call_rule(rules, tool) for tool in tools]
         return self._tools.calls_rule(rules, any_rule(rules, options), many)
 
 
@@ -98,8 +110,8 @@ def _object_schema(conversation: Conversation) -> JSON:
 class _Rules:
     """See `RuleWriter`."""
 
-    def __init__(self, tokens: Mapping[str, int], schemas: Sequence[tuple[str, JSON]]) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Mapping[str, int], others: Collection[int], schemas: Sequence[tuple[str, JSON]]) -> None:
+        self._tokens, self._others = tokens, others
         self._schemas = schemas
         self._split = re.compile("(" + "|".join(map(re.escape, tokens)) + ")") if tokens else re.compile("((?!))")
         self._names: dict[str, str] = {}  # by what stands behind the name: tools have much in common
@@ -120,33 +132,42 @@ class _Rules:
         parts = [part for part in self._split.split(text) if part]
         return " ".join(f"<[{self._tokens[p]}]>" if p in self._tokens else _literals(p) for p in parts) or '""'
 
-    def free(self, end: str) -> str:
+    def is_spelled(self, text: str) -> bool:
+        return not self._split.search(text)
+
+    def tokens_but(self, *texts: str) -> str:
+        but = {self._tokens[token] for text in texts for token in self._split.findall(text)}
+        ranges = ",".join(f"{first}-{last}" for first, last in _runs(sorted(set(self._others) - but)))
+        return f"<[{ranges}]>" if ranges else ""
+
+    def free(self, end: str, terminal: str = "/(?s:.*)/") -> str:
         token = self._split.search(end)
         if token is None:
-            return self.rule("free", "/(?s:.*)/", f"[suffix={json.dumps(end)}]")
+            return self.rule("free", terminal, f"[suffix={json.dumps(end)}]")
         if token.start() == 0:
-            return f"{self.rule('free', '/(?s:.*)/')} {self.text(end)}"
+            return f"{self.rule('FREE', terminal)} {self.text(end)}"
         before, rest = end[: token.start()], end[token.start() :]
         # `before` may come again and again until the token, which ends the text
-        return f"{self.rule('free', f'/(?s:.*){pattern_of(before)}/')} {self.text(rest)}"
+        return f"{self.rule('FREE', f'({terminal}) /{pattern_of(before)}/')} {self.text(rest)}"
 
     def answer(self, schema: Any) -> str:
         """The expression for JSON of this schema, with white space between values as models like it."""
-        return self._value(hold(fragment(schema, schema)), schema, schema, None)
+        return self._value(hold(fragment(schema, schema)), schema, schema)
 
-    def json(self, schema: Any, root: Any, inner: Any = None) -> str:
-        return self._value(hold(closed(fragment(schema, root)), SINGLE_SPACES), schema, root, inner)
+    def json(self, schema: Any, root: Any, inner: Any = None, path: Path | None = None) -> str:
+        return self._value(hold(closed(fragment(schema, root)), SINGLE_SPACES), schema, root, inner, path)
 
-    def _value(self, held: Held, schema: Any, root: Any, inner: Any) -> str:
+    def _value(self, held: Held, schema: Any, root: Any, inner: Any = None, at: Path | None = None) -> str:
         about = root if inner is None else inner
-        where, at = next((where for where, each in self._schemas if each is about), "schema"), place(schema, root)
-        self.notes += [
-            f"{'.'.join(map(str, (where, *origin(path if inner is None else path[2:], at))))}: {text}"
-            for path, text in held.losses
-        ]
+        at = place(schema, root) if at is None else at
+        for path, note in held.losses:
+            self.relax(note, about, origin(path if inner is None else path[2:], at))
         return self.rule("value", f"%json {held.source}")
 
-    def relax(self, note: str) -> None:
+    def relax(self, note: str, root: Any = None, path: Path = ()) -> None:
+        if root is not None:
+            where = next((where for where, each in self._schemas if each is root), "schema")
+            note = f"{'.'.join(map(str, (where, *path)))}: {note}"
         self.notes.append(note)
 
     @property
@@ -158,10 +179,17 @@ class _Rules:
         return "\n".join(["%llguidance {}", f"start: {start}", *lines, *self._shared_lines, ""])
 
 
+def _runs(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of ids in a row."""
+    for _, run in groupby(enumerate(ids), lambda each: each[1] - each[0]):
+        members = [i for _, i in run]
+        yield members[0], members[-1]
+
+
 def _literals(text: str) -> str:
-    """`text` as lark literals, newlines and tags apart: the lexer is greedy, so a literal that is the beginning of
-    another one would never end where both may come."""
-    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>)", text) if part)
+    """`text` as lark literals, newlines and tags (or their beginnings) apart: the lexer is greedy, so a literal that is
+    the beginning of another one would never end where both may come."""
+    return " ".join(quoted(part) for part in re.split(r"(\n+|<[^<>\s]+>?)", text) if part)
 
 
 def quoted(text: str) -> str:

@@ -32,7 +32,8 @@ calls `get_weather {"city": "Paris", "days": 3}` and `get_time {}` (where the mo
 ## What holds for all
 
 - **Incremental.** A name comes as soon as it is certain, arguments while they are generated: JSON that is valid when it
-  is joined, whatever the model writes. The cost is linear (see [benchmarks.md](benchmarks.md)).
+  is joined, whatever the model writes. Numbers and literals come when they are complete, and so does an object or a
+  list where the schema would take a string as well. The cost is linear (see [benchmarks.md](benchmarks.md)).
 - **Any split of the output gives the same**, down to single characters.
 - **Nothing is lost.** Text around, between and after calls is content. What never became a call, a call of a tool that
   is not declared, and calls in code are text. At most 64 KB are held back undecided.
@@ -43,9 +44,13 @@ calls `get_weather {"city": "Paris", "days": 3}` and `get_time {}` (where the mo
   known, an opener of reasoning counts at the start of the answer and of a line outside code.
 - **Mended** is what lost a closer, its wrapper or a bracket, where the declared tools leave one reading only.
 - **Calls in reasoning** count if no call follows the reasoning.
-- **Grammar.** A named or required call is written in the family's form, by the schema. With `auto`, a strict tool's
-  call holds its schema from the marker on that begins it; where no marker does, from its head on, at the start of the
-  answer. What a schema says and a grammar cannot hold is relaxed and reported.
+- **Grammar.** A named or required call is written in the family's form, by the schema: declared properties, in their
+  order, and others only where the schema says that there may be any. With `auto` the same holds for every call, strict
+  or not, from the marker on that begins it; where no marker does, from its head on, at the start of the answer. A
+  marker that is one token means a call. One that is ordinary text does so outside code, if what the family writes next
+  follows; otherwise it may be mentioned. Strings without quotes hold `pattern`, `format`, `minLength` and `maxLength`
+  like those in JSON; those that do cannot spell the tags that end them. What a schema says and a grammar cannot hold is
+  relaxed and reported.
 """
 
 

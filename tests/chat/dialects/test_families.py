@@ -191,20 +191,23 @@ def test_any_split_of_anything_is_the_whole(family: str, data: st.DataObject, as
     assert all(isinstance(arguments, dict) for _, arguments in made(events))
 
 
+LONG = "word " * 200
+
+
 @every_family
-def test_the_name_and_the_arguments_come_while_they_are_generated(family: str) -> None:
-    rendered = FAMILIES[family].render([("write_file", {"path": "a", "content": "word " * 200})])
+@pytest.mark.parametrize("call", [("write_file", {"path": "a", "content": LONG}), ("typed", {"o": {"k": [LONG]}})])
+def test_the_name_and_the_arguments_come_while_they_are_generated(family: str, call: Call) -> None:
     answer = parser(family, as_tokens=True)
     started, last, lag = None, "", 0
     fed = ""
-    for piece in pieces(rendered, 4):
+    for piece in pieces(FAMILIES[family].render([call]), 4):
         fed += piece.text
         for event in answer.feed(piece):
             if isinstance(event, ToolCallStarted):
                 started = len(fed)
             if isinstance(event, ToolCallArguments):
                 last += event.json_delta
-        if last and "word" in fed and fed.endswith("word"):
+        if "word" in fed and fed.endswith("word"):
             lag = max(lag, fed.count("word") - last.count("word"))
     assert started is not None
     assert started < 120

@@ -9,6 +9,7 @@ from llguidance import LLMatcher, LLTokenizer
 from tokenizers import AddedToken, Tokenizer
 
 from tests.chat.builders import WEATHER, tool
+from tests.chat.dialects.corpus import explained
 from tests.chat.dialects.families import FAMILIES, pieces, plain, tokens_of
 from vivace.chat.conversation import Conversation, Message, ResponseFormat, Tool, ToolChoice
 from vivace.chat.dialects import REASONING_DIALECTS, TOOL_DIALECTS
@@ -153,9 +154,10 @@ def strict(tool: Tool) -> Tool:
 
 @every_family
 @either_way
-def test_strict_tools_hold_in_free_text(vocabulary, family, as_tokens):
+@pytest.mark.parametrize("tools", [(WEATHER, PING), (strict(WEATHER), PING)])
+def test_calls_hold_in_free_text(vocabulary, family, as_tokens, tools):
     def may(text):
-        return allowed(vocabulary, family, text, (strict(WEATHER), PING), AUTO, as_tokens)
+        return allowed(vocabulary, family, text, tools, AUTO, as_tokens)
 
     anywhere = TOOL_DIALECTS[family].trigger and reasoning_of(family) == "none"
     before = "So:\n" if anywhere else ""  # other calls begin the answer
@@ -185,13 +187,79 @@ def test_calls_behind_an_answer_with_a_header(vocabulary, family, as_tokens):
 
 @every_family
 @either_way
-def test_one_call_of_any_arguments_in_free_text(vocabulary, family, as_tokens):
+def test_one_call_in_free_text(vocabulary, family, as_tokens):
     def may(text):
         return allowed(vocabulary, family, text, (WEATHER, PING), AUTO, as_tokens, parallel_tool_calls=False)
 
     assert may(answer(family, "Just text."))
-    assert may(in_order(family, [("get_weather", {"town": "Paris", "days": "many"})]))
+    assert may(in_order(family, [PARIS]))
+    assert not may(in_order(family, [("get_weather", {"town": "Paris"})]))
     assert not may(in_order(family, [PARIS, PARIS]))
+
+
+MENTIONS = (
+    "See `@CALL`: so it calls.",
+    "It writes:\n\n```json\n@CALL\n```\n\nThat is all.",
+    "~~~\n@CALL\n~~~\n",
+    "```\nnot closed @CALL",
+    "1. a `b` ``\n   ```\n   @CALL\n   ```\nSo.\n",
+    "In prose @OPENING and\n@OPENING begin calls. @OPENING",
+    "@OPENING",
+)
+
+
+@every_family
+def test_prose_and_code_that_mention_spelled_markers_stay_text(vocabulary, family):
+    """Examples in code, of whatever arguments, and the explanations of the corpus of degraded outputs."""
+    call = plain(in_order(family, [("get_weather", {"town": "Paris"})]))
+    opening = TOOL_DIALECTS[family].ways[0].opening
+    texts = [m.replace("@CALL", call).replace("@OPENING", opening) for m in MENTIONS if "\n" not in call or "\n" in m]
+    texts += [case.text for case in explained(family)]
+    before = plain(answer(family, ""))
+    assert [text for text in texts if not spelled(vocabulary, family, before + text)] == []
+
+
+@every_family
+def test_spelled_markers_bind_behind_any_text(vocabulary, family):
+    if not TOOL_DIALECTS[family].trigger or reasoning_of(family) != "none":
+        pytest.skip("its calls begin the answer, or have a header")
+    before = "See `this`:\n\n```\ncode `\n```\nNow I call.\n"
+    assert spelled(vocabulary, family, before + plain(in_order(family, [PARIS])))
+    assert not spelled(vocabulary, family, before + plain(in_order(family, [("get_weather", {"days": 3})])))
+
+
+@pytest.mark.parametrize(
+    ("family", "opener"),
+    [("llama3", "<|python_tag|>"), ("granite", "<tool_call>"), ("phi4_functools", "<|tool_call|>")],
+)
+def test_tokens_that_open_calls_in_another_way_are_no_text(vocabulary, family, opener):
+    """Nothing would hold such a call."""
+    known = vocabulary.markers | {"<tool_call>": vocabulary.tokenizer.token_to_id("<tool_call>")}
+    known.setdefault(opener, vocabulary.tokenizer.token_to_id("<think>"))
+    others = (*known.values(), vocabulary.tokenizer.token_to_id("</think>"))
+    builder = GrammarBuilder(TOOL_DIALECTS[family], REASONING_DIALECTS["none"], {opener: known[opener]}, others)
+    grammar, _ = builder.build(Conversation((Message("user", "Hi"),), (WEATHER,), AUTO), FRESH)
+    assert grammar is not None
+    assert not LLMatcher(vocabulary.ll, grammar.source).consume_token(known[opener])
+    assert LLMatcher(vocabulary.ll, grammar.source).consume_token(vocabulary.tokenizer.token_to_id("</think>"))
+
+
+def test_a_prompt_of_python_is_no_call(vocabulary):
+    """Functionary 3.2 puts `>>>` between an answer and its calls."""
+    assert spelled(vocabulary, "functionary_v32", "all\nType\n>>> 1 + 1\n>>>get_weather('Rome')\n2\n")
+    assert spelled(vocabulary, "functionary_v32", "all\nI look." + ">>>" + in_order("functionary_v32", [PARIS, PARIS]))
+    assert not spelled(vocabulary, "functionary_v32", 'all\nI look.>>>get_weather\n{"days": 3}')
+
+
+def spelled(vocabulary, family, text):
+    """Whether `text` may be written where none of the family's markers is one token."""
+    builder = GrammarBuilder(TOOL_DIALECTS[family], REASONING_DIALECTS[reasoning_of(family)], {})
+    grammar, notes = builder.build(Conversation((Message("user", "Hi"),), (WEATHER, PING, LIST), AUTO), FRESH)
+    if grammar is None:
+        return bool(notes)
+    matcher = LLMatcher(vocabulary.ll, grammar.source)
+    ids = vocabulary.letters.encode(text, add_special_tokens=False).ids
+    return all(matcher.consume_token(i) for i in ids) and matcher.is_accepting()
 
 
 POINT = {"type": "object", "properties": {"x": {"type": "number"}, "to": {"$ref": "#/$defs/Point"}}, "required": ["x"]}
@@ -213,7 +281,22 @@ def test_schemas_hold_within_lists_and_objects(vocabulary, family, as_tokens, ch
     assert not may([{"to": {"y": 1}, "x": 1}])
 
 
-BAD = {"type": "string", "pattern": "(?=x)y"}
+CODE = tool("f", "a", a={"type": "string", "pattern": "^[A-Z]{2}", "maxLength": 4})
+
+
+@every_family
+@either_way
+def test_texts_hold_their_schema(vocabulary, family, as_tokens):
+    def may(text):
+        return allowed(vocabulary, family, double_quoted(family, [("f", {"a": text})]), (CODE,), as_tokens=as_tokens)
+
+    assert may("AB")
+    assert may("AB12")
+    assert not may("Ab")
+    assert not may("AB123")
+
+
+BAD = {"type": "string", "pattern": r"(x)\1"}
 
 
 @every_family
@@ -231,7 +314,7 @@ def test_what_is_lost_is_named_by_its_place_in_the_request(vocabulary, family):
     _, notes = written(vocabulary, family, (PING, tool("f", "a", a=loss)))
     assert len(notes) == 1
     assert "uniqueItems" in notes[0]
-    assert notes[0].startswith(("tools.1.function.parameters.properties.a: ", "f.a: "))
+    assert notes[0].startswith("tools.1.function.parameters.properties.a: ")
 
 
 @pytest.mark.parametrize("family", ["lfm2", "llama4"])
@@ -348,10 +431,16 @@ def test_gemma_holds_schemas_in_its_own_notation(vocabulary, family, as_tokens, 
     assert allowed(vocabulary, family, rendered, (tool("f", "o", **properties),), as_tokens=as_tokens) is may
 
 
+WHERE = "tools.0.function.parameters.properties.o"
+
+
 def test_gemma_reports_what_it_cannot_hold(vocabulary):
-    nested = {"type": "array", "items": {"type": "string", "pattern": "x"}, "uniqueItems": True}
+    nested = {"type": "array", "items": BAD, "uniqueItems": True}
     _, notes = written(vocabulary, "gemma4", (tool("f", o=nested),))
-    assert notes == ("f.o: uniqueItems is not enforced", "f.o[]: pattern of a string parameter is not enforced")
+    assert notes == (f"{WHERE}: `uniqueItems` is not enforced", f"{WHERE}.items: `pattern` is not enforced")
     either = {"type": "object", "required": ["a"], "anyOf": [{"required": ["b"]}]}
     _, notes = written(vocabulary, "gemma4", (tool("f", o=either),))
-    assert notes == ("f.o: anyOf is not enforced", "f.o: required is not enforced for what is not declared")
+    assert notes == (
+        f"{WHERE}: `anyOf` is not enforced",
+        f"{WHERE}: `required` is not enforced for what is not declared",
+    )

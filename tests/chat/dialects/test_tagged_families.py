@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from tests.chat.builders import run, tool
+from tests.chat.builders import call, run, tool
 from tests.chat.dialects.families import parser, pieces, plain
 from vivace.chat.dialects import REASONING_DIALECTS
 from vivace.chat.dialects.base import Piece
+from vivace.chat.dialects.json_scanner import MENDED
 from vivace.chat.dialects.parse import fold
+from vivace.chat.dialects.value_writer import SURPLUS
 from vivace.chat.events import TextDelta, ToolCallFinished
 
 PUT = tool(
@@ -38,6 +40,10 @@ def m3(body: str) -> str:
 
 def hy(body: str) -> str:
     return f"⟦<tool_calls:opensource>⟧\n⟦<tool_call:opensource>⟧{body}\n⟦</tool_calls:opensource>⟧"
+
+
+def qwen(**values: str) -> str:
+    return call("put", **values).replace("<tool_call>", "⟦<tool_call>⟧").replace("</tool_call>", "⟦</tool_call>⟧")
 
 
 # family, what the model writes, arguments of its one call, why they are repaired
@@ -145,6 +151,17 @@ VECTORS = [
         {"s": "a"},
         "the arguments were a JSON object",
     ),
+    (
+        "qwen3_coder_xml",
+        qwen(o="{'k': \"it's\", 'z': [None, (1, 2)]}"),
+        {"o": {"k": "it's", "z": [None, [1, 2]]}},
+        None,
+    ),
+    ("qwen3_coder_xml", qwen(o='{"k": "a\nb", "z": [1'), {"o": {"k": "a\nb", "z": [1]}}, MENDED),
+    ("qwen3_coder_xml", qwen(o='{"k": "</parameter>"}}', s="a"), {"o": {"k": "</parameter>"}, "s": "a"}, SURPLUS),
+    ("qwen3_coder_xml", qwen(x='{"k": 1', l='["x" "y"]'), {"x": '{"k": 1', "l": ["x", "y"]}, MENDED),
+    ("minimax_m3", m3('<o>{"k": [1, }</o>'), {"o": {"k": [1]}}, MENDED),
+    ("minimax_m3", m3("<l>['a']</l>"), {"l": ["a"]}, None),
 ]
 
 
@@ -155,11 +172,46 @@ def test_calls(family, text, arguments, repaired, as_tokens, size):
     fed = pieces(text, size) if as_tokens else pieces(plain(text), size)
     tokens = frozenset(p.text for p in pieces(text) if p.marker)
     events = run(fed, parser(family, [PUT], as_tokens, tokens=tokens if as_tokens else frozenset()))
-    (call,) = fold(events)["tool_calls"]
-    assert json.loads(call["arguments"]) == arguments
+    (made,) = fold(events)["tool_calls"]
+    assert json.loads(made["arguments"]) == arguments
     assert fold(events)["content"] is None
     (reason,) = [e.repaired for e in events if isinstance(e, ToolCallFinished)]
     assert reason == repaired
+
+
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("qwen3_coder_xml", qwen(o='{"k": 1} as you wish', s="a")),
+        ("minimax_m3", m3('<o>{"k": 1} as you wish</o><s>a</s>')),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_text_behind_an_object_is_not_lost(family, text, size):
+    events = run(pieces(text, size), parser(family, [PUT], as_tokens=True))
+    assert json.loads(fold(events)["tool_calls"][0]["arguments"]) == {"o": {"k": 1}, "s": "a"}
+    assert fold(events)["content"] == "as you wish"
+    assert events[-1].repaired == SURPLUS
+
+
+@pytest.mark.parametrize("others", [True, {"type": "string"}, False, None])
+def test_parameters_that_are_not_declared_end_a_value_where_the_schema_lets_them_be(others):
+    some = tool("put", s={"type": "string"})
+    some.parameters.update({"additionalProperties": others} if others is not None else {})
+    (made,) = fold(run(pieces(qwen(s="a", other="b"), 3), parser("qwen3_coder_xml", [some], as_tokens=True)))[
+        "tool_calls"
+    ]
+    whole = {"s": "a\n</parameter>\n<parameter=other>\nb"}
+    assert json.loads(made["arguments"]) == ({"s": "a", "other": "b"} if others else whole)
+
+
+@pytest.mark.parametrize("behind", ["", "⟦</tool_call>⟧"])
+def test_what_an_object_lost_counts_if_the_token_limit_cuts_the_rest_of_the_call(behind):
+    answer = parser("qwen3_coder_xml", [PUT], as_tokens=True)
+    text = qwen(o='{"k": [1}').removesuffix("⟦</tool_call>⟧") + behind
+    events = [event for piece in pieces(text, 3) for event in answer.feed(piece)] + answer.finish(cut=True)
+    assert json.loads(fold(events)["tool_calls"][0]["arguments"]) == {"o": {"k": [1]}}
+    assert events[-1].repaired == MENDED
 
 
 def test_a_token_ends_a_message_within_a_value():
@@ -167,8 +219,8 @@ def test_a_token_ends_a_message_within_a_value():
         ' to=put⟦<|message|>⟧<atem:function_calls>\n<atem:invoke name="put">\n<atem:parameter name="s">a</at⟦<|eom|>⟧'
     )
     events = run(pieces(text), parser("muse", [PUT], as_tokens=True, tokens=frozenset({"<|eom|>"})))
-    (call,) = fold(events)["tool_calls"]
-    assert json.loads(call["arguments"]) == {"s": "a</at"}
+    (made,) = fold(events)["tool_calls"]
+    assert json.loads(made["arguments"]) == {"s": "a</at"}
     assert events[-1].repaired == "a parameter was not closed"
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from vivace.chat.conversation import Tool
 from vivace.chat.events import Event
+from vivace.chat.schemas.words import Path
 
 UNDECIDED_LIMIT = 65_536  # characters that may be held back while it is open what they are
 Channel = Literal["reasoning", "content"]
@@ -93,15 +94,17 @@ class ToolDialect(Protocol):
     def trigger(self) -> str:
         """The text that begins the calls of a turn, empty if nothing does."""
 
-    def call_rule(self, writer: "RuleWriter", tool: Tool, exact: bool) -> str:
-        """Name of the grammar rule of one call of `tool`; without `exact` its arguments are free."""
+    def call_rule(self, writer: "RuleWriter", tool: Tool) -> str:
+        """Name of the grammar rule of one call of `tool`."""
 
     def calls_rule(self, writer: "RuleWriter", call: str, many: bool) -> str:
         """The lark expression of all calls of a turn, or of one; `call`: the rule of any call."""
 
-    def mixed_rule(self, writer: "RuleWriter", tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
-        """The lark expression of an answer that may hold calls, strict ones by their schema; `answer_open`: see
-        `ReasoningDialect`. None, and a note, if that cannot be held."""
+    def mixed_rule(
+        self, writer: "RuleWriter", tools: Sequence[Tool], many: bool, reasoning: "ReasoningDialect"
+    ) -> str | None:
+        """The lark expression of an answer that may hold calls, each by its schema. None, and a note, if that cannot be
+        held."""
 
 
 class ReasoningDialect(Protocol):
@@ -157,18 +160,25 @@ class RuleWriter(Protocol):
     def text(self, text: str) -> str:
         """The expression for exactly this text, with markers as tokens where the vocabulary has them."""
 
-    def free(self, end: str) -> str:
-        """The expression for any text up to and with `end`."""
+    def is_spelled(self, text: str) -> bool:
+        """No part of this text is a token of its own."""
 
-    def json(self, schema: object, root: object, inner: object = None) -> str:
+    def tokens_but(self, *texts: str) -> str:
+        """The expression for one token that no text is made of, and none of those in these texts; may be empty."""
+
+    def free(self, end: str, terminal: str = "/(?s:.*)/") -> str:
+        """The expression for any text, or one that fits a lark terminal, up to and with `end`."""
+
+    def json(self, schema: object, root: object, inner: object = None, path: Path | None = None) -> str:
         """The expression for JSON of this schema, with what it refers to taken from `root`. `inner`: the schema of the
-        request that became a property of `schema`, which reports of what is not held speak of.
+        request that became a property of `schema`, which reports of what is not held speak of. `path`: where in `root`
+        the schema stands, if not at the top or among its properties.
 
         Objects have the declared properties only, and nothing but single spaces stands between values.
         """
 
-    def relax(self, note: str) -> None:
-        """Reports a part of the schema that the grammar does not hold."""
+    def relax(self, note: str, root: object = None, path: Path = ()) -> None:
+        """Reports what the grammar does not hold: of the schema at `path` in `root`, one of the request."""
 
 
 def new_call_id() -> str:

@@ -15,7 +15,8 @@ from vivace.chat.conversation import Tool
 from vivace.chat.dialects.base import Piece, new_call_id
 from vivace.chat.dialects.lexer import Lexeme, Lexer, Tag
 from vivace.chat.dialects.prose import Prose
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.ways import Way, WayTable, Where
 from vivace.chat.events import Event, ToolCallStarted
 

@@ -65,6 +65,7 @@ TOOL_SIGNS = (
     Sign("step3", ("<steptml:invoke",)),
     Sign("longcat_pairs", ("<longcat_arg_key>",)),
     Sign("longcat", ("<longcat_tool_call>",)),
+    Sign("deepseek_v41", model_types=("deepseek_v41",)),
     Sign("deepseek_v32", ("｜DSML｜", "function_calls>")),
     Sign("deepseek_v4", ("｜DSML｜",)),
     Sign("deepseek_v3", ("<｜tool▁sep｜>", "```json")),

@@ -1,7 +1,8 @@
 """DeepSeek V3.2, V4 and V4.1: DSML, tags that have one token inside. Strings are told from JSON by an attribute.
 
 Source: encoding/README.md of deepseek-ai/DeepSeek-V3.2; chat templates of DeepSeek V3.2 and V4 in llama.cpp
-(models/templates); for V4.1 SGLang's deepseekv41_detector.py, which says that the blanks are meant.
+(models/templates); for V4.1 SGLang's deepseekv41_detector.py, which says that the blanks are meant. No template of V4.1
+was found, so its `model_type` (mlx-lm's models/deepseek_v41.py, transformers) is what tells it.
 """
 
 from vivace.chat.dialects.framed import Frame, FramedDialect, FramedWay

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vivace.chat.conversation import Tool
-from vivace.chat.dialects.base import RuleWriter, new_call_id
+from vivace.chat.dialects.base import ReasoningDialect, RuleWriter, new_call_id
 from vivace.chat.dialects.calls import CallParser
 from vivace.chat.dialects.lexer import Marker
 from vivace.chat.dialects.mixed_grammar import BareForm, mixed_rule
-from vivace.chat.dialects.scan import NotACall, Reading, Scan
+from vivace.chat.dialects.reader import NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.ways import WayTable, Where
 
 NO_WRAPPER = "the call had no wrapper"
@@ -78,8 +79,12 @@ class Form(Protocol):
             NotACall: what comes next is none.
         """
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        """The lark expression of one call inside its frame; without `exact` its arguments are free."""
+    @property
+    def begins(self) -> str:
+        """What every call begins with, in front of anything that is not always the same."""
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        """The lark expression of one call inside its frame."""
 
 
 @dataclass(frozen=True)
@@ -182,24 +187,38 @@ class FramedWay:
         frame = self.frame
         return bool(frame.close or self.form.brackets[1] or not (frame.open and frame.many))
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool, opened: bool = False) -> str:
-        """`opened`: behind the marker that begins the call."""
-        frame = self.frame
-        parts = [self.form.body_rule(writer, tool, exact)]
-        newline = frame.newline if frame.call_newline is None else frame.call_newline
-        before = (frame.call_open if not opened else "") + (newline if frame.call_open else "")
-        if before:
-            parts = [writer.text(before), *parts]
-        if frame.call_close:
-            parts += [writer.text(newline + frame.call_close)]
-        return writer.rule("call", " ".join(parts))
+    @property
+    def opening(self) -> str:
+        """The trigger, and what the family writes between it and the calls."""
+        if self.frame.open:
+            return self.frame.open + self.frame.newline
+        return self.frame.call_open + self._call_newline if self.frame.call_open else self.trigger
 
-    def calls_rule(self, writer: RuleWriter, call: str, many: bool, opened: bool = False) -> str:
-        """All calls of a turn, in one frame or in one each; `opened`: behind the marker that begins them."""
+    @property
+    def begins(self) -> str:
+        """What comes behind `opening` in any case; empty if that is the name of a tool."""
+        if self.frame.open and self.frame.call_open:
+            return self.frame.call_open
+        return self._begin.removeprefix(self.opening) or self.form.begins
+
+    @property
+    def _call_newline(self) -> str:
+        return self.frame.newline if self.frame.call_newline is None else self.frame.call_newline
+
+    def call_rule(self, writer: RuleWriter, tool: Tool, opened: str = "") -> str:
+        """`opened`: what has been written of what stands before the call."""
+        frame = self.frame
+        before = frame.call_open + self._call_newline if frame.call_open else ""
+        after = self._call_newline + frame.call_close if frame.call_close else ""
+        parts = [before.removeprefix(opened), after]
+        whole = [_text(writer, parts[0]), self.form.body_rule(writer, tool), _text(writer, parts[1])]
+        return writer.rule("call", " ".join(part for part in whole if part))
+
+    def calls_rule(self, writer: RuleWriter, call: str, many: bool, opened: str = "") -> str:
+        """All calls of a turn, in one frame or in one each; `opened`: what has been written of it."""
         frame, form = self.frame, self.form
         begin, end = form.brackets
-        before = frame.open + (frame.newline if frame.open else "") + begin
-        before = before.removeprefix(self.trigger) if opened else before
+        before = (frame.open + (frame.newline if frame.open else "") + begin).removeprefix(opened)
         after = end + (frame.newline + frame.close if frame.close else "")
         separator = form.separator or frame.between
 
@@ -247,11 +266,13 @@ class FramedDialect:
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> CallParser:
         return CallParser(WayTable(self.ways, self.parts), tools, tokens, self.new_id)
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return self.ways[0].call_rule(writer, tool, exact)
+    def call_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return self.ways[0].call_rule(writer, tool)
 
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
         return self.ways[0].calls_rule(writer, call, many and self.parallel)
 
-    def mixed_rule(self, writer: RuleWriter, tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
-        return mixed_rule(self, writer, tools, many and self.parallel, answer_open)
+    def mixed_rule(
+        self, writer: RuleWriter, tools: Sequence[Tool], many: bool, reasoning: ReasoningDialect
+    ) -> str | None:
+        return mixed_rule(self, writer, tools, many and self.parallel, reasoning)

@@ -10,7 +10,8 @@ from vivace.chat.dialects.gemma_grammar import GemmaRules
 from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.scan import NotACall, Reading, Scan
+from vivace.chat.dialects.reader import NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 
 _NAME_END = re.compile(r"[^\w.\-]")
 
@@ -37,9 +38,13 @@ class GemmaCalls:
         if (yield from scan.char()) != "{":
             raise NotACall
         scan.start(name)
-        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True), self.quote)
+        yield from read_json(scan, way.stops, scan.arguments, JsonScanner(literal=True, bare=True), self.quote)
         scan.complete()
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    @property
+    def begins(self) -> str:
+        return self.before
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         head = writer.text(f"{self.before}{tool.name}")
-        return f"{head} {GemmaRules(writer, tool, self.quote).arguments(exact)}"
+        return f"{head} {GemmaRules(writer, tool, self.quote).arguments()}"

@@ -9,7 +9,10 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Marker, Tag
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.mixed_grammar import Found, another_rule, behind_text
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
+from vivace.chat.dialects.ways import Where
 
 _NAME_END = re.compile(r"[^\w.\-:/]")
 _COUNTED = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")
@@ -114,26 +117,39 @@ class HeaderCalls:
             return written, None
         return found.group(1), written
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return f"{writer.text(self._head(tool))} {self._rest(writer, tool, exact)}"
+    @property
+    def begins(self) -> str:
+        return self._tags[0].prefix if self._tags else _joined(self.before) + ("functions." if self.keeps_id else "")
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
-        return f"{writer.free(self._head(tool))} {self._rest(writer, tool, exact)}" if self._tags else None
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        between = [writer.text("".join(self.between))] if self.between else []
+        return " ".join([writer.text(self._head(tool)), *self._id_rules(writer), *between, self._rest(writer, tool)])
+
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found | None:
+        """The head is all up to the arguments, or to the id."""
+        between = "".join(self.between)
+        behind = self.id_open or between
+        if self.keeps_id:
+            return None
+        head = behind_text(writer, opening + self._head(tool) + behind, where)
+        if not self.id_open:
+            return Found(head, self._rest(writer, tool), another_rule(writer, "{"))
+        rest = " ".join([*self._id_rules(writer)[1:], writer.text(between), self._rest(writer, tool)])
+        return Found(head, rest)
 
     def _head(self, tool: Tool) -> str:
         name = f"functions.{tool.name}:" if self.keeps_id else tool.name
         tags = self._tags
         return f"{tags[0].prefix}{name}{tags[0].suffixes[0]}" if tags else _joined(self.before) + name
 
-    def _rest(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        schema = tool.parameters if exact else {"type": "object"}
+    def _id_rules(self, writer: RuleWriter) -> list[str]:
         parts = [r"/[0-9]{1,4}/"] if self.keeps_id else []
-        parts += [writer.text(self.id_open), r"/[a-zA-Z0-9]{9}/"] if self.id_open else []
-        if self.between:
-            parts.append(writer.text("".join(self.between)))
-        parts.append(writer.json(schema, tool.parameters))
-        end = "".join((*self.after, *self.ends[:1]))
-        return " ".join([*parts, *([writer.text(end)] if end else [])])
+        return parts + ([writer.text(self.id_open), r"/[a-zA-Z0-9]{9}/"] if self.id_open else [])
+
+    def _rest(self, writer: RuleWriter, tool: Tool) -> str:
+        """The arguments, and what ends the call."""
+        arguments, end = writer.json(tool.parameters, tool.parameters), "".join((*self.after, *self.ends[:1]))
+        return f"{arguments} {writer.text(end)}" if end else arguments
 
 
 def _joined(parts: Sequence[Marker]) -> str:

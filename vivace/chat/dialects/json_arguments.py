@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from vivace.chat.dialects.base import UNDECIDED_LIMIT
 from vivace.chat.dialects.json_scanner import JsonScanner
 from vivace.chat.dialects.lexer import Lexeme, Marker
-from vivace.chat.dialects.scan import END, Reading, Scan
+from vivace.chat.dialects.reader import END, Reading
+from vivace.chat.dialects.scan import Scan
 
 NO_OBJECT = "the arguments were no object"
 ENCODED = "the arguments were JSON within a string"

@@ -14,8 +14,10 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments, read_json
 from vivace.chat.dialects.json_scanner import MENDED
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import head_rule
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.mixed_grammar import Found, head_rule
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
+from vivace.chat.dialects.ways import Where
 
 _NAMES = frozenset({"name", "tool_name", "function", "tool", "function_name"})
 _ARGUMENTS = frozenset({"arguments", "parameters", "args", "input", "tool_input"})
@@ -107,14 +109,17 @@ class JsonCalls:
             scan.repair(MENDED)
             yield from scan.space()
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        schema = tool.parameters if exact else {"type": "object"}
+    @property
+    def begins(self) -> str:
+        return "{" if self.listed else "".join(self.before) + "{"
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         if self.late:
-            whole = self._schema(tool, schema)
+            whole = self._schema(tool)
             return writer.json(whole, whole, inner=tool.parameters)
         parts = [writer.text("".join(self.before))] if self.before and not self.listed else []
         parts += self._head_rules(writer, json.dumps(tool.name, ensure_ascii=False))
-        return " ".join([*parts, writer.json(schema, tool.parameters), writer.text("}")])
+        return " ".join([*parts, writer.json(tool.parameters, tool.parameters), writer.text("}")])
 
     def _head_rules(self, writer: RuleWriter, name: str) -> list[str]:
         if not self.name:
@@ -124,15 +129,16 @@ class JsonCalls:
             return [writer.text("{" + member)]
         return [writer.text(f'{{"{self.index}": "'), "/[0-9]{1,4}/", writer.text(f'", {member}')]
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        schema = tool.parameters if exact else {"type": "object"}
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        """At the start of the answer."""
         name = json.dumps(tool.name, ensure_ascii=False)
         head = head_rule(writer, f'{self.brackets[0]}{{"{self.name}": {name}, "{self.arguments}":')
-        return f"{head} /[ \\n\\t]{{0,40}}/ {writer.json(schema, tool.parameters)} {writer.text('}')}"
+        arguments = writer.json(tool.parameters, tool.parameters)
+        return Found(head, f"/[ \\n\\t]{{0,40}}/ {arguments} {writer.text('}')}")
 
-    def _schema(self, tool: Tool, parameters: JSON) -> JSON:
+    def _schema(self, tool: Tool) -> JSON:
         """Of the whole call: where it is an alternative to other JSON, both must be of the same lexemes."""
-        properties = {self.name: {"const": tool.name}, self.arguments: _moved(parameters, self.arguments)}
+        properties = {self.name: {"const": tool.name}, self.arguments: _moved(tool.parameters, self.arguments)}
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 

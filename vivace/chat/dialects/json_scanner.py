@@ -4,26 +4,17 @@ Valid JSON comes out as it went in, character by character. Degraded JSON is men
 quotes, Python literals, bare words, numbers that JSON does not know, raw control characters, wrong escapes and
 unescaped quotes in strings (json_string.py), missing or mismatched closers. `repaired` then says so.
 
-Keys are held back until their value begins, so that what was written can be closed at any time. Cost is linear, and
-nesting costs no stack.
+Cost is linear, and nesting costs no stack.
 """
 
-import ast
 import copy
-import json
 import re
-from contextlib import suppress
 
+from vivace.chat.dialects.json_output import JsonOutput, literal_json
 from vivace.chat.dialects.json_string import JsonString
 from vivace.chat.dialects.values import quote
 
-_SPACE = re.compile(r"[ \t\r\n]+")
-_ODD_SPACE = re.compile(r"\s+")
 _BARE = re.compile(r"[^\s,:\[\]{}()\"']+")
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
-_PYTHON_NUMBER = re.compile(r"[-+]?[\d._xXoObBa-fA-F]+([eE][-+]?\d+)?")
-_WORDS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
-_CLOSERS = {"{": "}", "[": "]"}
 MENDED = "the JSON was not well-formed"
 
 
@@ -35,17 +26,14 @@ class JsonScanner:
         repaired: the JSON was mended.
     """
 
-    def __init__(self, literal: bool = False, enclosed: bool = False) -> None:
-        """`literal`: a Python literal, or Gemma's form, is as it should be. `enclosed`: a comma or a bracket follows,
-        which tells the quote that ends the value from one within."""
-        self._is_literal, self._is_enclosed = literal, enclosed
+    def __init__(self, literal: bool = False, enclosed: bool = False, bare: bool = False) -> None:
+        """`literal`: a Python literal is as it should be; `bare`: so are words without quotes. `enclosed`: a comma or a
+        bracket follows, which tells the quote that ends the value from one within."""
+        self._is_literal, self._is_enclosed, self._may_be_bare = literal, enclosed, bare
         self.done = False
         self.repaired: str | None = None
-        self._stack: list[str] = []
         self._state = "value"  # the method _on_… that takes what comes next
-        self._out: list[str] = []
-        self._comma = ""  # a comma and white space, held back until something follows
-        self._key = ""  # a whole key, its colon and white space: held back until its value begins
+        self._out = JsonOutput()
         self._held: list[str] = []  # of a key, a bare word or an escape
         self._is_key = False  # what is read now is a key
         self._string: JsonString | None = None
@@ -73,7 +61,7 @@ class JsonScanner:
     def fork(self) -> "JsonScanner":
         """The same state, on its own from now on; nothing is waiting to be drained."""
         other = copy.copy(self)
-        other._stack, other._out, other._held = self._stack[:], [], self._held[:]
+        other._out, other._held = self._out.fork(), self._held[:]
         other._string = copy.deepcopy(self._string)
         return other
 
@@ -82,7 +70,7 @@ class JsonScanner:
         at = 0
         while at < len(text) and not self.done:
             at = getattr(self, f"_on_{self._state}")(text, at)
-        return self._drain(), at
+        return self._out.drain(), at
 
     def mark(self, text: str, certain: bool) -> str:
         """A marker that stands for a quote: what is between two of them is taken as it is. `certain`: it cannot be part
@@ -92,7 +80,7 @@ class JsonScanner:
         else:
             self._string.end(text, certain)
             self._after_piece(self._string)
-        return self._drain()
+        return self._out.drain()
 
     def _begin_raw(self, mark: str) -> None:
         if self._state == "bare":
@@ -101,65 +89,41 @@ class JsonScanner:
             self._after_value('"')
         if self._state == "colon":
             self._mend()
-            self._key += ":"
+            self._out.key += ":"
         self._begin_string(mark, self._state == "key", raw=True)
 
     def finish(self) -> str:
         """The rest of the value's JSON, at the end of the output or before a marker that ends the call."""
         if not self.done:
             self._end_all()
-        return self._drain()
+        return self._out.drain()
 
     def _end_all(self) -> None:
         self._mend()
         self._finish_token()
-        self._comma = self._key = ""
-        if not self._out and not self._stack and self._state == "value":
-            self._out.append("null")
-        self._out += [_CLOSERS[opener] for opener in reversed(self._stack)]
-        self._stack, self.done = [], True
+        if self._out.is_drained and not self._out.stack and self._state == "value":
+            self._out.write("null")
+        self._out.close_all()
+        self.done = True
 
     def _finish_token(self) -> None:
         if self._string is not None and not self._is_key:
-            self._out.append(self._string.drain() + '"')
+            self._out.write(self._string.drain() + '"')
         elif self._state == "bare" and not self._is_key:
             self._end_bare()
 
-    def _drain(self) -> str:
-        out, self._out = "".join(self._out), []
-        return out
-
     def _mend(self) -> None:
         self.repaired = MENDED
-
-    def _write(self, text: str) -> None:
-        """Begins a value, with the comma and the key that belong before it."""
-        self._out.append(self._comma + self._key + text)
-        self._comma = self._key = ""
-
-    def _skip_space(self, text: str, at: int, keep: bool = True) -> int:
-        """Behind the white space at `at`, which goes out as it is, or as a blank where JSON knows it not."""
-        match = _SPACE.match(text, at) or _ODD_SPACE.match(text, at)
-        assert match is not None
-        space = match.group() if _SPACE.fullmatch(match.group()) else " "
-        if self._key:
-            self._key += space
-        elif self._comma:
-            self._comma += space
-        elif self._stack and keep:
-            self._out.append(space)
-        return match.end()
 
     # A value
 
     def _on_value(self, text: str, at: int) -> int:
         char = text[at]
         if char.isspace():
-            return self._skip_space(text, at)
+            return self._out.space(text, at)
         if char in "{[(":
             char = "{" if char == "{" else "["
-            self._write(char)
-            self._stack.append(char)
+            self._out.open(char)
             self._state = "key" if char == "{" else "value"
             return at + 1
         if char in "\"'":
@@ -172,9 +136,9 @@ class JsonScanner:
 
     def _no_value(self, char: str, at: int) -> int:
         """A value was due: an empty array, a comma too many, or a key without a value."""
-        if self._key and char != ":":
+        if self._out.key and char != ":":
             self._mend()
-            self._write("null")
+            self._out.begin("null")
             self._state = "after"
             return at
         if char in ")]}":
@@ -189,12 +153,12 @@ class JsonScanner:
     def _on_after(self, text: str, at: int) -> int:
         char = text[at]
         if char.isspace():
-            return self._skip_space(text, at)
+            return self._out.space(text, at)
         if char == ",":
-            if self._comma:
+            if self._out.comma:
                 self._mend()
-            self._comma = self._comma or ","
-            self._state = "key" if self._stack[-1] == "{" else "value"
+            self._out.comma = self._out.comma or ","
+            self._state = "key" if self._out.stack[-1] == "{" else "value"
             return at + 1
         if char in ")]}":
             return self._close(char, at)
@@ -204,8 +168,8 @@ class JsonScanner:
         """A comma is missing, or something does not belong here."""
         self._mend()
         if char in "\"'{[":
-            self._comma = ","
-            self._state = "key" if self._stack[-1] == "{" else "value"
+            self._out.comma = ","
+            self._state = "key" if self._out.stack[-1] == "{" else "value"
             return at
         match = _BARE.match(text, at)
         return match.end() if match else at + 1
@@ -213,30 +177,25 @@ class JsonScanner:
     def _close(self, char: str, at: int) -> int:
         """A closer; those that it shows to be missing are added, one that has no opener is not part of the value."""
         opener = "{" if char == "}" else "["
-        char = _CLOSERS[opener]
-        if self._comma and not self._is_literal:
+        if self._out.comma and not self._is_literal:
             self._mend()
-        if opener not in self._stack:
+        if opener not in self._out.stack:
             self._end_all()
             return at
-        self._out.append(self._comma[1:])
-        self._comma = ""
-        while self._stack.pop() != opener:
+        if not self._out.close(opener):
             self._mend()
-            self._out.append(_CLOSERS["{" if opener == "[" else "["])
-        self._out.append(char)
         self._ended()
         return at + 1
 
     def _ended(self) -> None:
-        self._state, self.done = "after", not self._stack
+        self._state, self.done = "after", not self._out.stack
 
     # A key
 
     def _on_key(self, text: str, at: int) -> int:
         char = text[at]
         if char.isspace():
-            return self._skip_space(text, at)
+            return self._out.space(text, at)
         if char in "\"'":
             self._begin_string(char, True)
             return at + 1
@@ -251,20 +210,20 @@ class JsonScanner:
     def _on_colon(self, text: str, at: int) -> int:
         char = text[at]
         if char.isspace():
-            return self._skip_space(text, at)
+            return self._out.space(text, at)
         if char in "},":
-            self._key += ":"
+            self._out.key += ":"
             return self._no_value(char, at)
         self._state = "member"
         if char in ":=":
-            self._key += ":"
+            self._out.key += ":"
             return at + 1
         self._mend()
-        self._key += ":"
+        self._out.key += ":"
         return at
 
     def _end_key(self, key: str) -> None:
-        self._key, self._held, self._state = f'"{key}"', [], "colon"
+        self._out.key, self._held, self._state = f'"{key}"', [], "colon"
 
     # A string
 
@@ -272,8 +231,8 @@ class JsonScanner:
         if mark == "'" and not self._is_literal:
             self._mend()
         if not is_key:
-            self._write('"')
-        looks_ahead = not is_key and (self._is_enclosed or bool(self._stack))
+            self._out.begin('"')
+        looks_ahead = not is_key and (self._is_enclosed or bool(self._out.stack))
         self._string = JsonString(mark, looks_ahead, self._is_literal, raw)
         self._is_key, self._state, self._held = is_key, "string", []
 
@@ -287,17 +246,17 @@ class JsonScanner:
     def _after_piece(self, string: JsonString) -> None:
         if string.mended:
             self._mend()
-        (self._held if self._is_key else self._out).append(string.drain())
+        (self._held.append if self._is_key else self._out.write)(string.drain())
         if not string.done:
             return
         self._string = None
         if self._is_key:
             self._end_key("".join(self._held))
             return
-        self._out.append('"')
+        self._out.write('"')
         self._ended()
         if string.space:
-            self._skip_space(string.space, 0)
+            self._out.space(string.space, 0)
 
     # Numbers, literals and bare words
 
@@ -315,24 +274,12 @@ class JsonScanner:
     def _end_bare(self) -> None:
         word, self._held = "".join(self._held), []
         if self._is_key:
-            if not self._is_literal:
+            if not self._may_be_bare:
                 self._mend()
             self._end_key(quote(word))
             return
         value = literal_json(word)
-        if value != word and not self._is_literal:
+        if value != word and not (self._may_be_bare if value.startswith('"') else self._is_literal):
             self._mend()
-        self._write(value)
+        self._out.begin(value)
         self._ended()
-
-
-def literal_json(word: str) -> str:
-    """The JSON of a number or literal of JSON or Python; anything else becomes a string."""
-    if word in _WORDS:
-        return _WORDS[word]
-    if _NUMBER.fullmatch(word):
-        return word
-    if _PYTHON_NUMBER.fullmatch(word) and len(word) < 400:
-        with suppress(ValueError, SyntaxError, TypeError):  # a leading zero, an overflow: no number after all
-            return json.dumps(ast.literal_eval(word), allow_nan=False)
-    return f'"{quote(word)}"'

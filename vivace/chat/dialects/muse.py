@@ -29,8 +29,8 @@ _FORM = TaggedCalls(
 class _Muse(FramedDialect):
     """Each call is a message of its own, with a header that names the tool as well."""
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        call = super().call_rule(writer, tool, exact)
+    def call_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        call = super().call_rule(writer, tool)
         message = super().calls_rule(writer, call, many=False)
         return writer.rule("message", f"{writer.text(f' to={tool.name}{_MESSAGE}')} {message}")
 

@@ -14,8 +14,10 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, WRAPPER_NOT_CLOSED, FramedWay
 from vivace.chat.dialects.lexer import Lexeme, Tag, tag
 from vivace.chat.dialects.nested_grammar import call_rule
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.values import ValueWriter, quote, resolved, types_of
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
+from vivace.chat.dialects.value_writer import ValueWriter
+from vivace.chat.dialects.values import quote, resolved, types_of
 
 _INVOKE = re.compile(r'invoke name="?([^"]+)"?')
 _CONTAINERS = frozenset({"object", "array"})
@@ -79,8 +81,12 @@ class NestedTags:
         yield from _Body(scan, self.tag, tool.parameters).members(tool.parameters, "/invoke", 0)
         scan.complete()
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return call_rule(self.ns, writer, tool, exact)
+    @property
+    def begins(self) -> str:
+        return self.ns
+
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return call_rule(self.ns, writer, tool)
 
 
 @dataclass(frozen=True)
@@ -164,10 +170,12 @@ class _Body:
                 text += more
             empty = False
             scan.arguments(writer.feed(text))
+            scan.content(writer.surplus())
         if empty and types <= _CONTAINERS:
             scan.arguments("{}" if "object" in types else "[]")
         else:
             scan.arguments(writer.finish())
+            scan.repair(writer.repaired)
 
     def _past_closer(self) -> Reading[str | None]:
         """None where the closer ended the value, else the white space behind it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vivace.chat.conversation import Tool
-from vivace.chat.dialects.base import Piece, RuleWriter
+from vivace.chat.dialects.base import Piece, ReasoningDialect, RuleWriter
 from vivace.chat.dialects.code_context import CodeContext
 from vivace.chat.dialects.reasoning import MarkedReasoning
 from vivace.chat.events import Event, TextDelta
@@ -23,13 +23,15 @@ class PlainDialect:
     def parser(self, tools: Sequence[Tool], tokens: frozenset[str]) -> "PlainParser":
         return PlainParser()
 
-    def call_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    def call_rule(self, writer: RuleWriter, tool: Tool) -> str:
         raise invalid("this model's chat template knows no tool calls, so none can be forced", "tool_choice")
 
     def calls_rule(self, writer: RuleWriter, call: str, many: bool) -> str:
         return call
 
-    def mixed_rule(self, writer: RuleWriter, tools: Sequence[Tool], many: bool, answer_open: str) -> str | None:
+    def mixed_rule(
+        self, writer: RuleWriter, tools: Sequence[Tool], many: bool, reasoning: ReasoningDialect
+    ) -> str | None:
         writer.relax("calls are not constrained: this model's chat template knows none")
         return None
 

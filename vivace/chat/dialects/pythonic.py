@@ -9,14 +9,17 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.mixed_grammar import head_rule
+from vivace.chat.dialects.mixed_grammar import Found, behind_text, head_rule
 from vivace.chat.dialects.pythonic_grammar import pythonic_arguments
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.tagged_grammar import properties
 from vivace.chat.dialects.values import quote
+from vivace.chat.dialects.ways import Where
 
 _NAME_END = re.compile(r"[^\w.\-]")
 _WORDS = ("True", "False", "None", "true", "false", "null")
+_BARE_WORD = "/[A-Za-z_][A-Za-z_0-9]*[^A-Za-z_0-9=]/"  # in place of arguments: prose about the function
 POSITIONAL = "an argument had no name"
 
 
@@ -33,6 +36,7 @@ class PythonicCalls:
     markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
+    begins: str = ""
 
     @property
     def brackets(self) -> tuple[str, str]:
@@ -110,9 +114,10 @@ class PythonicCalls:
         yield from scan.literal(",")
         return True
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool, exact)}"
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return f"{writer.text(f'{tool.name}(')} {pythonic_arguments(writer, tool)}"
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        head = head_rule(writer, f"{self.brackets[0]}{tool.name}(")
-        return f"{head} {pythonic_arguments(writer, tool, exact)}"
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        text = f"{self.brackets[0]}{tool.name}("
+        head = behind_text(writer, opening + text, where) if opening else head_rule(writer, text)
+        return Found(head, pythonic_arguments(writer, tool), _BARE_WORD)

@@ -1,33 +1,20 @@
 """What the machine of a form reads from and writes to.
 
-A form is a generator that reads lexemes as straight-line code and waits in `yield` where there are none yet; the end of
-the output is one more lexeme, `END`. Until a call begins, everything read is kept, so that it can be given back as text
-(`NotACall`) or to another form; after the arguments of a call are whole, the same holds for what follows it.
+Until a call begins, everything read is kept, so that it can be given back as text (`NotACall`) or to another form.
+After the arguments of a call are whole, the same holds for what follows it.
 """
 
-import re
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
 
 from vivace.chat.conversation import Tool
-from vivace.chat.dialects.base import UNDECIDED_LIMIT, new_call_id
+from vivace.chat.dialects.base import new_call_id
 from vivace.chat.dialects.coercion import Coercion
-from vivace.chat.dialects.lexer import Lexeme, Marker
+from vivace.chat.dialects.lexer import Lexeme
+from vivace.chat.dialects.reader import LexemeReader, NotACall
 from vivace.chat.events import Event, TextDelta, ToolCallArguments, ToolCallFinished, ToolCallStarted
 
-T = TypeVar("T")
-Reading = Generator[None, None, T]
-END = Lexeme("")
-NAME_LIMIT = 128  # characters of a tool's name; anything longer is no call
-_SPACE = re.compile(r"\s*")
 
-
-class NotACall(Exception):  # noqa: N818 - a turn of events, no error
-    """What has been read since the last call is text."""
-
-
-class Scan:
+class Scan(LexemeReader):
     """One region of calls. `tools`: the declared ones; `index`: of the first call; `note`: why all are repaired.
 
     A call of an undeclared tool is no call. In a list (`listed`) it is passed over, so that declared ones behind it are
@@ -42,6 +29,7 @@ class Scan:
         new_id: Callable[[], str] = new_call_id,
         note: str | None = None,
     ) -> None:
+        super().__init__()
         self.tools = tools
         self.index = index  # of the call that is open or will come next
         self.open = False  # a call has begun and has not ended
@@ -52,152 +40,15 @@ class Scan:
         self.listed = False  # other calls may follow in the same region
         self._repaired: str | None = None
         self._passing = False  # the open call is of an undeclared tool
-        self._passed = 0  # how much of what was taken belongs to such calls
         self._coercion: Coercion | None = None
-        self._queue: deque[Lexeme] = deque()
-        self._taken: list[Lexeme] = []
-        self._size = 0
-        self._keeps = True
         self._spoke = False
-
-    # Reading
-
-    def put(self, lexeme: Lexeme) -> None:
-        """More output, for the form to read."""
-        self._queue.append(lexeme)
-
-    def peek(self) -> Reading[Lexeme]:
-        """The next lexeme, or the part of a text that has come so far; `END` stays forever."""
-        while not self._queue:
-            yield
-        lexeme = self._queue[0]
-        if self._keeps and lexeme is not END:
-            room = UNDECIDED_LIMIT - self._size
-            if room <= 0:
-                raise NotACall
-            if lexeme.marker is None and len(lexeme.text) > room:
-                self._queue[0] = lexeme._replace(text=lexeme.text[room:])
-                self._queue.appendleft(lexeme._replace(text=lexeme.text[:room]))
-                return self._queue[0]
-        return lexeme
-
-    def take(self, characters: int | None = None) -> Lexeme:
-        """Consumes the peeked lexeme, or that many characters of it."""
-        lexeme = self._queue.popleft()
-        if characters is not None and characters < len(lexeme.text):
-            self._queue.appendleft(Lexeme(lexeme.text[characters:]))
-            lexeme = lexeme._replace(text=lexeme.text[:characters])
-        if self._keeps:
-            self._taken.append(lexeme)
-            self._size += len(lexeme.text)
-        return lexeme
-
-    def space(self) -> Reading[str]:
-        """Consumes white space."""
-        parts: list[str] = []
-        while True:
-            lexeme = yield from self.peek()
-            if lexeme.marker is not None or lexeme is END:
-                break
-            length = _SPACE.match(lexeme.text).end()  # type: ignore[union-attr]
-            if length:
-                parts.append(self.take(length).text)
-            if length < len(lexeme.text):
-                break
-        return "".join(parts)
-
-    def char(self) -> Reading[str]:
-        """The next character, not consumed; nothing at a marker and at the end."""
-        lexeme = yield from self.peek()
-        return "" if lexeme.marker is not None else lexeme.text[:1]
-
-    def marker(self, marker: Marker | None) -> Reading[Lexeme | None]:
-        """Consumes `marker`, if it is next."""
-        lexeme = yield from self.peek()
-        if marker is None or lexeme.marker != marker:
-            return None
-        return self.take()
-
-    def literal(self, text: str) -> Reading[bool]:
-        """Consumes exactly this text, if it is next; a text that stops short at the end is not it."""
-        if not text:
-            return True
-        lexeme = yield from self.peek()
-        while lexeme is not END and len(lexeme.text) < len(text):
-            if lexeme.token or not text.startswith(lexeme.text) or not (yield from self._join()):
-                return False
-            lexeme = self._queue[0]
-        whole = lexeme.text == text and not lexeme.token
-        if not whole and (lexeme.marker is not None or not lexeme.text.startswith(text)):
-            return False
-        self.take(len(text))
-        return True
-
-    def _join(self) -> Reading[bool]:
-        """Joins the next two texts; a marker of another way of writing may be part of them. False at the end."""
-        while len(self._queue) < 2:
-            yield
-        first, second = self._queue.popleft(), self._queue[0]
-        if second.token or second is END:
-            self._queue.appendleft(first)
-            return False
-        self._queue[0] = Lexeme(first.text + second.text)
-        return True
-
-    def until(
-        self, stops: re.Pattern[str], limit: int = NAME_LIMIT, among: Collection[str] | None = None
-    ) -> Reading[str]:
-        """Consumes text up to one of `stops` (one character each), a marker or the end.
-
-        Raises:
-            NotACall: it is longer than `limit`, or cannot become one of `among`.
-        """
-        parts: list[str] = []
-        size = 0
-        while True:
-            lexeme = yield from self.peek()
-            if lexeme.marker is not None or lexeme is END:
-                return "".join(parts)
-            found = stops.search(lexeme.text)
-            length = found.start() if found else len(lexeme.text)
-            size += length
-            if size > limit or (among is not None and not _may_become("".join(parts) + lexeme.text[:length], among)):
-                raise NotACall
-            if length:
-                parts.append(self.take(length).text)
-            if found:
-                return "".join(parts)
-
-    def rewind(self, lexemes: Collection[Lexeme] | None = None) -> None:
-        """Gives back what was read since the last call, or these lexemes, which were read last."""
-        at = self._passed if lexemes is None else len(self._taken) - len(lexemes)
-        if lexemes is None or self._keeps:
-            lexemes, self._taken = self._taken[at:], self._taken[:at]
-            self._size = sum(len(lexeme.text) for lexeme in self._taken)
-        self._queue.extendleft(reversed(list(lexemes)))
-
-    def unread(self, text: str) -> None:
-        """Gives back plain text that was read last, white space behind it aside."""
-        while text and self._taken:
-            lexeme = self._taken.pop()
-            self._size -= len(lexeme.text)
-            self._queue.appendleft(lexeme)
-            text = text[: len(text) - len(lexeme.text.strip())]
 
     def settle(self) -> None:
         """What was read since the last call is used up."""
         if self._passing:
-            self._passed = len(self._taken)
+            self._used = len(self._taken)
         else:
             self._taken, self._size = [], 0
-
-    def rest(self) -> list[Lexeme]:
-        """What was not consumed; nothing can be read afterwards."""
-        rest = [lexeme for lexeme in self._queue if lexeme is not END]
-        self._queue.clear()
-        return rest
-
-    # Writing
 
     def start(self, name: str, call_id: str | None = None) -> Tool:
         """Begins a call; one that is still open ends.
@@ -231,7 +82,7 @@ class Scan:
         """The arguments are whole: what follows can be given back."""
         self.whole = self._keeps = True
         if self._passing:
-            self._passed = len(self._taken)
+            self._used = len(self._taken)
         if self._coercion:
             self.repair(self._coercion.repaired)
             self._coercion = None
@@ -266,14 +117,14 @@ class Scan:
         self.end()
         if self.has_called:
             self._say_passed()
-        self._passed = 0
+        self._used = 0
         self.rewind()
         return self.rest()
 
     def _say_passed(self) -> None:
         """The text of calls that were passed over, with the openers before them."""
-        text = "".join(lexeme.text for lexeme in self._taken[: self._passed])
-        self._taken, self._passed = self._taken[self._passed :], 0
+        text = "".join(lexeme.text for lexeme in self._taken[: self._used])
+        self._taken, self._used = self._taken[self._used :], 0
         if text:
             self._emit(TextDelta(text))
 
@@ -304,8 +155,3 @@ class Scan:
     def silence(self) -> None:
         """The prose that may come next is a new one."""
         self._spoke = False
-
-
-def _may_become(beginning: str, texts: Collection[str]) -> bool:
-    """One of `texts`, or one with something behind it."""
-    return any(text.startswith(beginning) or beginning.startswith(text) for text in texts)

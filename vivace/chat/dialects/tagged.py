@@ -1,8 +1,8 @@
 """Calls whose parameters are tags around raw text: `<function=f><parameter=k>…</parameter></function>`.
 
 Which closer ends a value. Inside a value every marker is text, except
-- a parameter closer followed, past white space, by the opener of a declared sibling not given yet, by the closers of
-  the call, or by the end of the output;
+- a parameter closer followed, past white space, by the opener of a sibling not given yet that is declared, or that the
+  schema lets be, by the closers of the call, or by the end of the output;
 - the closers of the call themselves, if the parameter's was forgotten, and a declared sibling's opener at the start of
   a line.
 The closers of a call that is written whole inside a value belong to that inner call. Where the call's wrapper is not
@@ -19,10 +19,14 @@ from vivace.chat.dialects.base import RuleWriter
 from vivace.chat.dialects.framed import NOT_CLOSED, FramedWay
 from vivace.chat.dialects.json_arguments import read_arguments
 from vivace.chat.dialects.lexer import Lexeme, Marker, Tag
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
-from vivace.chat.dialects.tagged_grammar import CDATA, body_rule
+from vivace.chat.dialects.mixed_grammar import Found
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
+from vivace.chat.dialects.tagged_grammar import CDATA, body_rule, found_rule, properties, takes_others
 from vivace.chat.dialects.tagged_value import Role, TaggedValue
-from vivace.chat.dialects.values import ValueWriter, parameter_types, quote
+from vivace.chat.dialects.value_writer import ValueWriter
+from vivace.chat.dialects.values import parameter_types, quote
+from vivace.chat.dialects.ways import Where
 
 JSON_BODY = "the arguments were a JSON object"
 _NAME_END = re.compile(r"\s")
@@ -139,11 +143,15 @@ class TaggedCalls:
             return types & {"string"} or types
         return types
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
-        return body_rule(self, writer, tool, exact)
+    @property
+    def begins(self) -> str:
+        return "".join(self.before) + (self.function_open.prefix if self.function_open else "")
 
-    def bare_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str | None:
-        return body_rule(self, writer, tool, exact, bare=True) if self.function_open else None
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
+        return body_rule(self, writer, tool)
+
+    def found_rule(self, writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+        return found_rule(self, writer, tool, opening, where)
 
 
 class _Call:
@@ -193,6 +201,9 @@ class _Call:
             case "wrapper_open" | "call_open" | "function_open":
                 scan.repair(NOT_CLOSED)
                 return False
+            case None if self._whole and not self._wrapped and lexeme.text.strip():
+                scan.repair(NOT_CLOSED)  # another call may follow, of a family without closers
+                return False
             case _:
                 self._stray(scan.take())
                 return True
@@ -207,13 +218,14 @@ class _Call:
     def _parameter(self, opener: Lexeme) -> Reading[bool]:
         """Reads a value; False if its end is that of the call too."""
         scan, form, key = self._scan, self._form, opener.name
-        siblings = self._tool.parameters.get("properties") or None
+        siblings = properties(self._tool)
+        others = not siblings or takes_others(self._tool.parameters)
         writer = ValueWriter(form.types(self._tool, opener))
         scan.arguments(f'{", " if self._given else "{"}"{quote(key)}": ')
         self._given.add(key)
         many = bool(self._way.frame.open) and self._way.frame.many
         wrapped = self._wrapped and form.function_open is not None
-        value = TaggedValue(writer, siblings, self._given, scan.tools, wrapped, form.newline, self._roles, many)
+        value = TaggedValue(writer, siblings, others, self._given, scan.tools, wrapped, form.newline, self._roles, many)
         verdict = None
         while verdict is None:
             lexeme = yield from scan.peek()
@@ -223,9 +235,13 @@ class _Call:
             else:
                 verdict = value.take(scan.take())
                 scan.arguments(value.drain())
+                scan.content(writer.surplus())
+                scan.repair(writer.repaired)  # known by now: it counts even if the token limit falls behind it
                 scan.whole = value.call_is_closed
         scan.repair(verdict.repaired)
         scan.arguments(value.finish())
+        scan.content(writer.surplus())
+        scan.repair(writer.repaired)
         scan.whole = False
         scan.rewind(verdict.rest)
         return not verdict.call_ends

@@ -1,43 +1,75 @@
 """The llguidance rules of calls with tagged parameters."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from vivace.chat.conversation import Tool
+from vivace.chat.conversation import JSON, Tool
 from vivace.chat.dialects.base import RuleWriter
+from vivace.chat.dialects.mixed_grammar import Found, another_rule, behind_text, pattern_of
 from vivace.chat.dialects.values import types_of
+from vivace.chat.dialects.ways import Where
+from vivace.chat.schemas.ecma import ANY, BYTES
+from vivace.chat.schemas.text import text
+from vivace.chat.schemas.words import Path
 
 if TYPE_CHECKING:
     from vivace.chat.dialects.tagged import TaggedCalls
 
 CDATA = ("<![CDATA[", "]]>")
-_NAME = r'/[^\s<>"]+/'
+_NAME = r'/[^\s<>"]{1,128}/'  # as long as the lexer reads them
 _PLAIN = r"/[^<&\n]+/"
-_UNHELD = ("pattern", "format", "minLength", "maxLength")
+_STRING = frozenset({"string"})
 
 
-def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, exact: bool, bare: bool = False) -> str:
-    """One call of `tool`: parameters in the schema's order, optional ones may be left out.
+def body_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
+    """One call of `tool`: parameters in the schema's order, optional ones may be left out."""
+    return " ".join([writer.text(_head(form, tool)), *_arguments(form, writer, tool)])
 
-    Without `exact`, parameters of any names, all of them texts. `bare`: behind any text.
-    """
+
+def found_rule(form: "TaggedCalls", writer: RuleWriter, tool: Tool, opening: str, where: Where) -> Found:
+    """One call of `tool` behind any text and the opening."""
+    head = opening + _head(form, tool)
+    other = another_rule(writer, "<") if writer.is_spelled(head) else ""
+    return Found(behind_text(writer, head, where), " ".join(_arguments(form, writer, tool)), other)
+
+
+def _head(form: "TaggedCalls", tool: Tool) -> str:
     opener = form.function_open
     named = f"{opener.prefix}{tool.name}{opener.suffixes[0]}" if opener else tool.name + form.name_close
-    named = "".join(form.before) + named
-    head = writer.free(named) if bare else writer.text(named)
-    if exact:
-        keys = list(properties(tool))
-        parameters = [_parameter(form, writer, tool, key) for key in keys] or [writer.text(form.empty)]
-    else:
-        parameters = [f"({writer.text(form.empty)} | {_any(form, writer)})" if form.empty else _any(form, writer)]
-    return " ".join([head, writer.text(form.after_tag), *parameters, writer.text(form.function_close)])
+    return "".join(form.before) + named
 
 
-def _any(form: "TaggedCalls", writer: RuleWriter) -> str:
+def _arguments(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> list[str]:
+    """Everything behind the head."""
+    parameters = [_parameter(form, writer, tool, key) for key in properties(tool)]
+    if takes_others(tool.parameters):
+        parameters.append(f"{_other(form, writer, tool)}*")
+    elif not parameters:
+        parameters.append(writer.text(form.empty))
+    return [writer.text(form.after_tag), *parameters, writer.text(form.function_close)]
+
+
+def takes_others(schema: JSON) -> bool:
+    """Properties that are not declared may be given, as texts: the schema says so, or declares none at all."""
+    extra = schema.get("additionalProperties", "properties" not in schema)
+    return extra is True or (isinstance(extra, dict) and "string" in types_of(extra, schema))
+
+
+def _other(form: "TaggedCalls", writer: RuleWriter, tool: Tool) -> str:
     n, opener = form.newline, form.parameter_open
     suffixes = " | ".join(writer.text(f"{suffix}{n}") for suffix in opener.suffixes)
-    value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata)
-    return f"{writer.rule('parameter', f'{writer.text(opener.prefix)} {_NAME} ({suffixes}) {value}')}*"
+    extra = tool.parameters.get("additionalProperties", True)
+    terminal = text_terminal(writer, extra, tool.parameters, ("additionalProperties",), _STRING, _marks(form))
+    value = text_rule(writer, f"{n}{form.parameter_close}{form.after_tag}", form.cdata, terminal)
+    opening = f"{writer.text(opener.prefix)} {other_name(writer, tool, _NAME)} ({suffixes})"
+    return writer.rule("parameter", f"{opening} {value}")
+
+
+def other_name(writer: RuleWriter, tool: Tool, pattern: str) -> str:
+    """The terminal of a name that is not declared."""
+    declared = "|".join(map(pattern_of, properties(tool)))
+    return writer.rule("NAME", f"{pattern} & ~/({declared})/" if declared else pattern)
 
 
 def properties(tool: Tool) -> dict[str, Any]:
@@ -51,10 +83,10 @@ def _parameter(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str) ->
     types = types_of(schema, root)
     closer = f"{form.newline}{form.parameter_close}{form.after_tag}"
     is_text = "string" in types or bool(value_options(schema))
-    value = value_rule(writer, tool, key, closer, form.cdata)
-    body = f"{_opener(form, writer, key, is_text)} {value}"
+    body = f"{_opener(form, writer, key, is_text)} {_value(form, writer, tool, key, closer)}"
     if is_text and form.json_suffix and types - {"string"} and not value_options(schema):
-        other = writer.json({"allOf": [schema, {"type": sorted(types - {"string"})}]}, root)
+        narrowed = (schema if isinstance(schema, dict) else {}) | {"type": sorted(types - {"string"})}
+        other = writer.json(narrowed, root, path=("properties", key))
         body = f"{body} | {_opener(form, writer, key, False)} {other} {writer.text(closer)}"
     rule = writer.rule("parameter", body)
     return rule if key in root.get("required", ()) else f"{rule}?"
@@ -65,44 +97,65 @@ def _opener(form: "TaggedCalls", writer: RuleWriter, key: str, is_text: bool) ->
     return writer.text(f"{form.parameter_open.prefix}{key}{suffix}{form.newline}")
 
 
-def value_rule(writer: RuleWriter, tool: Tool, key: str, closer: str, cdata: bool = False) -> str:
-    """Value and closer: strings are free text up to the closer, everything else is JSON.
+def _value(form: "TaggedCalls", writer: RuleWriter, tool: Tool, key: str, closer: str) -> str:
+    """Value and closer: strings are texts up to the closer, everything else is JSON."""
+    schema, root = properties(tool)[key], tool.parameters
+    types = types_of(schema, root)
+    if value_options(schema):
+        return f"{_options(writer, schema)} {writer.text(closer)}"
+    if "string" not in types:
+        return f"{writer.json(schema, root)} {writer.text(closer)}"
+    spelled = types & {"string"} if form.json_suffix else types
+    terminal = text_terminal(writer, schema, root, ("properties", key), spelled, _marks(form))
+    return text_rule(writer, closer, form.cdata, terminal)
 
-    `cdata`: strings that hold a `<`, an `&` or a newline stand in a section of their own.
+
+def _marks(form: "TaggedCalls") -> tuple[str, ...]:
+    """What ends a value for the parser, or may."""
+    return (form.parameter_close, form.parameter_open.prefix, form.function_close, *(CDATA if form.cdata else ()))
+
+
+def text_terminal(
+    writer: RuleWriter, schema: Any, root: object, path: Path, types: frozenset[str], marks: Iterable[str]
+) -> str:
+    """What of all texts fits the schema at `path` in `root`; what that does not hold is reported.
+
+    `types`: what a text may spell; `marks`: what it does not hold if not every text fits, since the parser would end
+    it there.
     """
-    schema = properties(tool)[key]
-    if "string" not in types_of(schema, tool.parameters) and not value_options(schema):
-        return f"{writer.json(schema, tool.parameters)} {writer.text(closer)}"
-    where = f"{tool.name}.{key}"
-    if cdata and not value_options(schema):
-        _report_unheld(writer, where, schema)
-        return text_rule(writer, closer, cdata)
-    return string_rule(writer, where, schema, "", closer)
+    found = text(schema, root, path, types)
+    for at, note in found.losses:
+        writer.relax(note, root, at)
+    inside = "|".join(map(pattern_of, marks))
+    return f"({found.terminal} & ~({BYTES} /{inside}/ {BYTES}))" if found.terminal else ANY
 
 
-def string_rule(writer: RuleWriter, where: str, schema: Any, opener: str, closer: str) -> str:
-    """A text between two others, or one of the schema's options; `where` it stands is for the report."""
+def string_rule(
+    writer: RuleWriter, schema: Any, root: object, path: Path, around: tuple[str, str], mark: str, types: frozenset[str]
+) -> str:
+    """A text between two others, or one of the schema's options; `mark`, `types`: see `text_terminal`."""
+    opener, closer = around
+    if value_options(schema):
+        return " ".join([writer.text(opener), _options(writer, schema), writer.text(closer)])
+    terminal = text_terminal(writer, schema, root, path, types, (mark,))
+    return f"{writer.text(opener)} {writer.free(closer, terminal)}"
+
+
+def _options(writer: RuleWriter, schema: Any) -> str:
     options = value_options(schema)
-    before = [writer.text(opener)] if opener else []
-    if options:
-        texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
-        return " ".join([*before, f"({' | '.join(writer.text(text) for text in texts)})", writer.text(closer)])
-    _report_unheld(writer, where, schema)
-    return " ".join([*before, writer.free(closer)])
+    texts = [option if isinstance(option, str) else json.dumps(option, ensure_ascii=False) for option in options]
+    return f"({' | '.join(writer.text(each) for each in texts)})"
 
 
-def text_rule(writer: RuleWriter, closer: str, cdata: bool = False) -> str:
-    """Any text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
+def text_rule(writer: RuleWriter, closer: str, cdata: bool = False, terminal: str = ANY) -> str:
+    """A text and its closer; with `cdata` in a section of its own or without anything that calls for one."""
     if not cdata:
-        return writer.free(closer)
-    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer)}"
+        return writer.free(closer, terminal)
+    section = f"{writer.text(CDATA[0])} {writer.free(CDATA[1] + closer, terminal)}"
+    if terminal != ANY:
+        plain = f'({terminal} & ({_PLAIN} | ""))'
+        return f"({section} | {writer.free(closer, plain)})"
     return f"({section} | {writer.rule('plain', _PLAIN)}? {writer.text(closer)})"
-
-
-def _report_unheld(writer: RuleWriter, where: str, schema: Any) -> None:
-    for word in _UNHELD:
-        if isinstance(schema, dict) and word in schema:
-            writer.relax(f"{where}: {word} of a string parameter is not enforced")
 
 
 def value_options(schema: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from vivace.chat.dialects.base import UNDECIDED_LIMIT
 from vivace.chat.dialects.lexer import Lexeme, Marker
-from vivace.chat.dialects.values import ValueWriter
+from vivace.chat.dialects.value_writer import ValueWriter
 
 Role = Literal[
     "wrapper_open",
@@ -41,15 +41,16 @@ class _End(NamedTuple):
 class TaggedValue:
     """Takes lexemes until one of them decides that the value is over.
 
-    `siblings`: declared parameters, None if the tool takes any; `given`: those that the call has already; `calls`:
-    names of declared tools; `wrapped`: the call's wrapper was opened; `newline`: what wraps the value on each side;
-    `roles`: what the family's markers are; `many`: one wrapper may hold several calls.
+    `siblings`: declared parameters; `others`: those that are not may be given too; `given`: those that the call has
+    already; `calls`: names of declared tools; `wrapped`: the call's wrapper was opened; `newline`: what wraps the value
+    on each side; `roles`: what the family's markers are; `many`: one wrapper may hold several calls.
     """
 
     def __init__(
         self,
         writer: ValueWriter,
-        siblings: Collection[str] | None,
+        siblings: Collection[str],
+        others: bool,
         given: Collection[str],
         calls: Collection[str],
         wrapped: bool,
@@ -60,7 +61,8 @@ class TaggedValue:
         self._roles, self._many = roles, many
         self._in_cdata = False
         self._cdata_end = ""  # held back: what ends the section if the parameter's closer follows
-        self._writer, self._siblings, self._given, self._calls = writer, siblings, given, calls
+        self._writer, self._given, self._calls = writer, given, calls
+        self._siblings, self._others = siblings, others
         self._wrapped, self._newline = wrapped, newline
         self._json: list[str] = []
         self._started = False
@@ -160,11 +162,12 @@ class TaggedValue:
         return self._take_other(lexeme)
 
     def _take_parameter_open(self, lexeme: Lexeme) -> Verdict | None:
-        declared = self._siblings is None or lexeme.name in self._siblings
-        if declared and lexeme.name not in self._given:
+        declared = lexeme.name in self._siblings
+        if lexeme.name not in self._given and (declared or self._others):
             if self._group is not None and self._closers == "p":
                 return self._end(self._group, [lexeme], False)
-            if self._group is None and not self._likely and self._at_line_start:
+            forgotten = declared or not self._siblings  # the closer, if that can be told
+            if forgotten and self._group is None and not self._likely and self._at_line_start:
                 return self._end(len(self._tail), [lexeme], False, "a parameter was not closed")
         return self._take_other(lexeme)
 

@@ -15,7 +15,8 @@ from vivace.chat.dialects.framed import FramedWay
 from vivace.chat.dialects.json_arguments import ENCODED, read_json
 from vivace.chat.dialects.json_scanner import MENDED, JsonScanner
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.scan import END, NotACall, Reading, Scan
+from vivace.chat.dialects.reader import END, NotACall, Reading
+from vivace.chat.dialects.scan import Scan
 from vivace.chat.dialects.values import quote
 
 _NAME_END = re.compile(r"[^\w.\-]")
@@ -32,6 +33,7 @@ class TextCalls:
     markers: tuple[Marker, ...] = ()
     openers: tuple[Marker, ...] = ()
     closers: tuple[Marker, ...] = ()
+    begins: str = ""
 
     def read(self, scan: Scan, way: FramedWay, wrapped: bool) -> Reading[None]:
         name = yield from self._name(scan)
@@ -112,7 +114,7 @@ class TextCalls:
         lexeme = yield from scan.peek()
         return "\n" in space or lexeme is END or lexeme.marker in closers
 
-    def body_rule(self, writer: RuleWriter, tool: Tool, exact: bool) -> str:
+    def body_rule(self, writer: RuleWriter, tool: Tool) -> str:
         raise AssertionError("nothing is made to write this")
 
 

@@ -1,4 +1,4 @@
-"""Parameter values that arrive as raw text, written as JSON of the type that the tool's schema declares."""
+"""What raw text is as JSON of the type that the tool's schema declares."""
 
 import ast
 import json
@@ -69,9 +69,15 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
 def resolve(reference: str, root: Mapping[str, Any]) -> Any:
     """What a JSON pointer within `root` leads to; None if nothing is there."""
     node: Any = root
-    for part in reference.removeprefix("#").strip("/").split("/"):
-        node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, dict) else None
+    for part in pointed(reference):
+        node = node.get(part) if isinstance(node, dict) else None
     return node
+
+
+def pointed(reference: str) -> tuple[str, ...]:
+    """The place that a JSON pointer names."""
+    parts = reference.removeprefix("#").strip("/").split("/")
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in parts)
 
 
 def _type_of_value(value: Any) -> str:
@@ -136,37 +142,6 @@ def _is_strict(text: str) -> bool:
 
 def _refuse(constant: str) -> None:
     raise ValueError(constant)
-
-
-class ValueWriter:
-    """Writes one value as it comes: strings at once, other types when they are complete."""
-
-    def __init__(self, types: frozenset[str]) -> None:
-        self._types = types
-        self._others = types - {"string"}
-        self._open = False  # the string's quote is out
-        self._hold = "string" not in types  # until the end
-        self._held: list[str] = []
-        self._blank = True  # only white space so far
-
-    def feed(self, text: str) -> str:
-        """The JSON that is certain now."""
-        if self._open:
-            return quote(text)
-        self._held.append(text)
-        self._blank = self._blank and not text.strip()
-        if self._hold or (self._blank and self._others):
-            return ""
-        so_far = "".join(self._held)
-        if self._others and could_be(so_far, self._others):
-            self._hold = so_far.lstrip()[:1] in ("{", "[")
-            return ""
-        self._open = True
-        return '"' + quote(so_far)
-
-    def finish(self) -> str:
-        """The rest of the value's JSON."""
-        return '"' if self._open else typed_json("".join(self._held), self._types)
 
 
 def could_be(beginning: str, types: frozenset[str]) -> bool:

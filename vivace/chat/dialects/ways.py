@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from vivace.chat.dialects.lexer import Marker
-from vivace.chat.dialects.scan import Reading, Scan
+from vivace.chat.dialects.reader import Reading
+from vivace.chat.dialects.scan import Scan
 
 Where = Literal["anywhere", "line", "start"]
 _FENCES = ("```",)  # behind a call one may begin code

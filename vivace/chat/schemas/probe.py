@@ -42,6 +42,14 @@ def knows_pattern(pattern: str) -> bool:
     return not refuses({"type": "string", "pattern": pattern})
 
 
+@lru_cache(1024)
+def knows_terminal(expression: str) -> bool:
+    """Whether llguidance takes a lark expression as a terminal."""
+    from llguidance import LLMatcher
+
+    return not LLMatcher.validate_grammar_with_warnings(f"start: KNOWN\nKNOWN: {expression}")[0]
+
+
 def disjoint(options: list[Any]) -> bool:
     """Whether llguidance can prove that no instance fits two of the schemas, which must hold no references."""
     return verdict(document({"oneOf": options})) == (False, ())

@@ -6,7 +6,7 @@ Every rewritten schema accepts at least what the original accepts: nothing that 
 from typing import Any
 
 from vivace.chat.conversation import JSON
-from vivace.chat.schemas.patterns import most_repetitions
+from vivace.chat.schemas.patterns import outgrows
 from vivace.chat.schemas.probe import disjoint
 from vivace.chat.schemas.rules import RULES
 from vivace.chat.schemas.words import ANNOTATIONS, DEFINITIONS, Path, draft, rebuilt
@@ -16,7 +16,6 @@ _SINCE = {"propertyNames": 6, "contains": 6, "if": 7, "then": 7, "else": 7} | di
 )
 _COUNTS = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
 _MOST_OPTIONAL = 400  # properties of one object; four places in a grammar each, of which llguidance follows 2,000
-_LARGEST_AUTOMATON = 500  # repetitions of a group times characters; 9 x 100 fails within words of four letters
 # llguidance forgets what these leave over where `allOf`, `anyOf`, `$ref` and such stand between them.
 _LEFT_OVER = frozenset({"patternProperties", "additionalProperties", "prefixItems", "items", "additionalItems"})
 _INDEPENDENT = frozenset({"type", "anyOf"})
@@ -93,11 +92,8 @@ class Rewriter:
             self.losses.append((path, f"`properties` is not enforced from {optional[_MOST_OPTIONAL]!r} on"))
 
     def _bound_length(self, result: JSON, path: Path) -> None:
-        """Beside groups that repeat, bounds on the length need automata that outgrow llguidance's limits, and only as
-        the model writes: the answer would fail in the middle."""
-        repetitions = most_repetitions(result.get("pattern", ""))
         for word in ("minLength", "maxLength"):
-            if repetitions * result.get(word, 0) > _LARGEST_AUTOMATON:
+            if outgrows(result.get("pattern", ""), result.get(word, 0)):
                 del result[word]
                 self.losses.append((path, f"`{word}` is not enforced"))
 

@@ -25,7 +25,7 @@ FLOOR_BYTES = 2 << 30
 FLOOR_SHARE = 0.05
 CLOSE_S = 10.0
 CLEAR_S = 30.0
-LOOKUP_WAIT_S = 0.02
+LOOKUP_WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class SsdTier:
         store = Store(self._folder, index, self._model, limits)
         store.upkeep.open()
         self._index = Index(self._folder.index, wait_s=LOOKUP_WAIT_S)
+        self._index.lookup(self._model, [bytes(16)])  # the first one is slow: pages are read
         self._store = store
         self._writer = Writer(store, index, self._pending)
         self._reader = Reader(self._folder, Index(self._folder.index), self._model, self._pending)
