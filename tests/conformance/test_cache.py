@@ -100,7 +100,7 @@ def test_warm_then_ask_then_clear(own: Server) -> None:
     assert warmed["cached_tokens"] == 0
     asked = usage(own, request)
     assert asked[0] == warmed["prompt_tokens"]
-    assert asked[1] >= asked[0] - 13
+    assert asked[1] >= asked[0] - 13  # the last few are computed anew
     assert own.http.post("/v1/cache/explain", json=request).json()["reason"] == "whole_prompt"
     stats = own.http.get("/v1/cache/stats").json()
     assert stats["tokens"]["cached"] >= asked[1]

@@ -18,7 +18,7 @@ from vivace.protocol import CacheExplanation, Origins, Reason
 
 AROUND = 24  # tokens shown in front of the place and behind it
 REMEMBERED = 256  # requests
-WORTH_TELLING = 16  # tokens that another salt must have more: the first ones of a template say nothing
+WORTH_TELLING = 16  # tokens: fewer are those that begin every template, or lie between two places to stop
 
 Children = Callable[[bytes], Iterable[bytes]]  # key → tokens (int32) of the blocks that follow it
 
@@ -33,21 +33,26 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Case:
-    """What is to be explained. `limit`: tokens that a prefix may have; `positional`: it ends only where a state was
-    kept; `misread`: it was tried before, and what the disk promised was not there."""
+    """What is to be explained. `reach`: the longest prefix that is ever matched; `positional`: it ends only where a
+    state was kept; `misread`: it was tried before, and what the disk promised was not there."""
 
     chain: Chain
-    limit: int
+    reach: int
     found: Found
     positional: bool = False
     misread: bool = False
+
+    @property
+    def limit(self) -> int:
+        """Tokens that a prefix may have in common with what is kept: one is always computed."""
+        return len(self.chain) - 1
 
 
 def explain(case: Case, request: str, tree: PrefixTree, on_disk: Children) -> CacheExplanation:
     """`on_disk`: what the SSD tier has behind a block. `id` of the explanation is to be filled in."""
     chain, position, known = case.chain, case.found.match.position, case.found.known
     near = Nearest(position)
-    if known is not None and position < case.limit:
+    if known is not None and position < case.reach:
         near = max(nearest(chain, known, tree, on_disk), near, key=lambda path: path.agrees)
     reason, there = _reason(case, near, tree)
     return CacheExplanation(
@@ -77,7 +82,7 @@ def nearest(chain: Chain, known: Known, tree: PrefixTree, on_disk: Children) -> 
         block = np.frombuffer(tokens, np.int32)
         agreed = _common(mine, block)
         candidates.append(Nearest(start + agreed, tuple(block[agreed : agreed + AROUND].tolist())))
-    best = max(candidates, key=lambda path: (path.agrees, bool(path.theirs)))
+    best = max(candidates, key=lambda path: (path.agrees, len(path.theirs)))
     return best if 0 < best.agrees < limit else Nearest(best.agrees)
 
 
@@ -129,7 +134,7 @@ class Explanations:
 def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     """With the position up to which the prefix could have gone but for it."""
     position, known = case.found.match.position, case.found.known
-    if position >= case.limit:
+    if position >= case.reach:
         return "whole_prompt", position
     if known is None:
         return "not_kept", 0
@@ -137,7 +142,7 @@ def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
         return "read_failed", near.agrees
     if known.slower > position:
         return "slower_to_read", known.slower
-    if case.positional and near.agrees - position >= (BLOCK if near.theirs else 1):
+    if case.positional and near.agrees - position >= _worth(case, near):
         return "no_state", near.agrees
     gone = _evicted_up_to(case.chain, near.agrees // BLOCK, case.limit, tree)
     if gone > near.agrees:
@@ -146,6 +151,13 @@ def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     if salted >= near.agrees + WORTH_TELLING:
         return "other_salt", salted
     return ("diverged" if near.theirs else "never_stored"), near.agrees
+
+
+def _worth(case: Case, near: Nearest) -> int:
+    """How many tokens without a state count as lost: states lie a little before the place where prompts part."""
+    if near.agrees == case.limit:
+        return 1
+    return BLOCK if near.theirs else WORTH_TELLING
 
 
 def _shared_blocks(chain: Chain, limit: int, known: Known, tree: PrefixTree) -> int:

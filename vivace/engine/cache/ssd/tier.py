@@ -5,6 +5,7 @@ Whatever is wrong with the folder, nothing is raised: the tier then has a `probl
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,8 @@ class SsdTier:
         store = Store(self._folder, index, self._model, limits)
         store.upkeep.open()
         self._index = Index(self._folder.index, wait_s=LOOKUP_WAIT_S)
-        self._index.lookup(self._model, [bytes(16)])  # the first one is slow: pages are read
+        with suppress(*ERRORS), closing(Index(self._folder.index)) as warm:
+            warm.lookup(self._model, [bytes(16)])  # the first lookup is slow: pages are read
         self._store = store
         self._writer = Writer(store, index, self._pending)
         self._reader = Reader(self._folder, Index(self._folder.index), self._model, self._pending)
