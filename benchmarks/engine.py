@@ -21,6 +21,9 @@ from mlx_lm.generate import BatchGenerator
 from benchmarks._report import report
 from benchmarks.shapes import SHAPES, random_model
 from vivace.engine.admission import Limits
+from vivace.engine.cache.codecs import codec
+from vivace.engine.cache.layout import Layout
+from vivace.engine.cache.prefix import Storage
 from vivace.engine.device import Device, free_bytes, prepare
 from vivace.engine.loop import Loop
 from vivace.engine.matcher import GrammarCompiler
@@ -37,7 +40,8 @@ class Engine:
         runner, found = probe(model)
         limits = Limits(32768, 64, 256, chunk, 0.05, found.vocab_size, found.cost, free_bytes())
         compiler = GrammarCompiler(Path(), found.vocab_size)
-        self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._emit)
+        storage = Storage(Layout.of(found.caches, codec("plain")))
+        self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._emit, storage)
         self.unshared = found.unshared
         self._finished: list[Finished] = []
 

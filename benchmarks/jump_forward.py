@@ -21,6 +21,9 @@ from vivace.chat.checkpoint import ChatModel, Prepared
 from vivace.chat.conversation import Conversation, Message, Options, Tool, ToolChoice
 from vivace.chat.events import ToolCallArguments
 from vivace.engine.admission import Limits
+from vivace.engine.cache.codecs import codec
+from vivace.engine.cache.layout import Layout
+from vivace.engine.cache.prefix import Storage
 from vivace.engine.device import Device, free_bytes, prepare
 from vivace.engine.loop import Loop
 from vivace.engine.matcher import GrammarCompiler
@@ -57,7 +60,8 @@ class Engine:
             32768, 16, 16, device.chunk, 0.05, found.vocab_size, found.cost, free_bytes(), shortest_run=shortest_run
         )
         compiler = GrammarCompiler(embedded_model_path(), found.vocab_size)
-        self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._take)
+        storage = Storage(Layout.of(found.caches, codec("plain")))
+        self.loop = Loop(runner, compiler, limits, found.prefill_rate, self._take, storage)
         self.forwards = 0
         self._decode, runner.decode = runner.decode, self._counted  # type: ignore[method-assign]
         self._tokens: dict[str, list[int]] = {}

@@ -9,7 +9,7 @@ from vivace.engine.output import SHORTEST_RUN
 
 
 def test_a_tool_call_with_long_keys_takes_half_the_decode_steps_with_the_same_json():
-    device = prepare(0)
+    device = prepare(0, exact=True)  # int8 activations make a near tie of what differs in the last bits
     chat = ChatModel.load(embedded_model_path())
     model = load(embedded_model_path(), "auto", lambda _: None, device.means)
     engines = {"decoding": Engine(model, device, NEVER), "jumping": Engine(model, device, SHORTEST_RUN)}

@@ -155,9 +155,12 @@ def test_the_explanation_of_a_request_that_was_made(serving: Any, capsys: pytest
     assert json.loads(capsys.readouterr().out) == EXPLAINED
 
 
-def test_a_server_that_runs_forgets_too(serving: Any, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_runs_forgets_too(
+    serving: Any, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = serving({"freed_bytes": 7})
-    cache.clear(MODEL[:6], yes=True, cache_dir=folder, as_json=True)
+    monkeypatch.setenv("VIVACE_CACHE_DIR", str(folder))
+    cache.clear(MODEL[:6], yes=True, as_json=True)
     assert [str(request.url) for request in seen[1:]] == ["http://server/v1/cache/clear?model=qwen"]
     assert json.loads(capsys.readouterr().out)["freed_bytes"] > 5000
 
@@ -170,3 +173,17 @@ def test_a_body_from_stdin(monkeypatch: pytest.MonkeyPatch, serving: Any) -> Non
     monkeypatch.setattr("sys.stdin", io.StringIO("[]"))
     with pytest.raises(CliError, match="must hold a JSON object"):
         cache.explain("-")
+
+
+def test_a_folder_that_is_named_is_all_that_is_cleared(serving: Any, folder: Path) -> None:
+    seen = serving({"freed_bytes": 7})
+    cache.clear(yes=True, cache_dir=folder, as_json=True)
+    assert seen == []
+
+
+@pytest.mark.parametrize("given", [{"model": ""}, {"cache_dir": Path("/x"), "url": "http://server"}])
+def test_what_is_to_be_cleared_has_to_be_clear(serving: Any, given: Any) -> None:
+    seen = serving({"freed_bytes": 7})
+    with pytest.raises(CliError):
+        cache.clear(**given, yes=True)
+    assert seen == []

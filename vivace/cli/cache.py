@@ -8,7 +8,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -56,16 +56,23 @@ def clear(
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget the prompts of MODEL, or of all models: in the folder, and in the memory of a server that runs."""
+    """Forget the prompts of MODEL, or of all models: in the folder, and in the memory of the server that uses it.
+
+    With --cache-dir only in that folder, with --url only of that server.
+    """
+    if model == "":
+        raise CliError("MODEL is empty. Leave it out to forget the prompts of all models.", USAGE)
+    if cache_dir is not None and url is not None:
+        raise CliError("--cache-dir names a folder and --url a server: give one of them.", USAGE)
     folder = _folder(cache_dir)
-    stored = _stored(folder, model)
-    with _server(url, api_key, must=url is not None) as client:
+    stored = _stored(folder, model) if url is None else {}
+    with nullcontext() if cache_dir else _server(url, api_key, must=url is not None) as client:
         offered = _offered(client, {model, *stored.values()} if model else None)
         if model is not None and not offered and not stored:
             raise CliError(f"Nothing is kept of {model!r}. {_known(folder)}")
         if not yes:
             _confirm(f"Forget the prompts of {model or 'all models'}?")
-        freed = sum(client.call("POST", "/v1/cache/clear", model=name)["freed_bytes"] for name in offered)
+        freed = sum(client.call("POST", "/v1/cache/clear", model=name)["freed_bytes"] for name in offered if client)
     freed += _on_disk(folder, lambda: sum(manage.clear(folder, fingerprint) for fingerprint in stored))
     if as_json:
         print(json.dumps({"freed_bytes": freed}))
@@ -149,14 +156,12 @@ def _stored(folder: Path, model: str | None) -> dict[str, str]:
 
 
 def _offered(client: Client | None, names: set[str] | None) -> list[str]:
-    """Which models of a server are meant; all of them if none is named. A server that will not say is passed over."""
-    if client is None:
-        return []
-    try:
-        return [name for name in client.models() if names is None or name in names]
-    except CliError as error:
-        note(f"({client.url} is not used: {error.message})")
-        return []
+    """Which models of a server are meant; all of them if none is named.
+
+    Raises:
+        CliError: the server will not say.
+    """
+    return [] if client is None else [name for name in client.models() if names is None or name in names]
 
 
 def _known(folder: Path) -> str:

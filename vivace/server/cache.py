@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from vivace.errors import VivaceError
+from vivace.errors import VivaceError, invalid
 from vivace.fleet import Resident
 from vivace.protocol import (
     CacheCleared,
@@ -21,7 +21,7 @@ from vivace.protocol import (
     Finished,
     Generate,
 )
-from vivace.server.body import read_json
+from vivace.server.body import parse_object, read_body, read_json
 from vivace.server.cache_reply import ClearReply, ExplainReply, StatsReply, WarmReply, explain_reply, stats_reply
 from vivace.server.generation import Generation, choice_id
 from vivace.server.limits import Limits
@@ -56,8 +56,8 @@ def router(generation: Generation, limits: Limits) -> APIRouter:
         openapi_extra=operation(None, ClearReply),
         summary="Forget all prompts of a model, in memory and on disk",
     )
-    async def clear(model: Model = None) -> Response:
-        resident = await generation.resident(model)
+    async def clear(request: Request, model: Model = None) -> Response:
+        resident = await generation.resident(model or await _model_in_body(request, limits))
         cleared = await resident.engine.ask(_query("clear"), CacheCleared)
         return _json(ClearReply(cleared.freed_bytes))
 
@@ -93,6 +93,15 @@ def router(generation: Generation, limits: Limits) -> APIRouter:
         return _json(await unless_disconnected(request.receive, _warm(generation, await _call(request, limits))))
 
     return routes
+
+
+async def _model_in_body(request: Request, limits: Limits) -> str | None:
+    """What a body, if there is one, names as the model."""
+    body = await read_body(request, limits.body_bytes, limits.silence_s)
+    model = parse_object(body).get("model") if body else None
+    if model is not None and not isinstance(model, str):
+        raise invalid("model must be a string.", "model")
+    return model
 
 
 async def _call(request: Request, limits: Limits) -> ChatCall:

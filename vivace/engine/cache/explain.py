@@ -14,6 +14,7 @@ from vivace.engine.cache.chain import BLOCK, Chain
 from vivace.engine.cache.find import Found, Known
 from vivace.engine.cache.layout import Part
 from vivace.engine.cache.tree import PrefixTree
+from vivace.engine.scheduler import SHORTEST
 from vivace.protocol import CacheExplanation, Origins, Reason
 
 AROUND = 24  # tokens shown in front of the place and behind it
@@ -134,10 +135,10 @@ class Explanations:
 def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     """With the position up to which the prefix could have gone but for it."""
     position, known = case.found.match.position, case.found.known
-    if position >= case.reach:
-        return "whole_prompt", position
     if known is None:
         return "not_kept", 0
+    if position + SHORTEST > case.reach:  # nothing is kept closer to the end
+        return "whole_prompt", position
     if case.misread:
         return "read_failed", near.agrees
     if known.slower > position:

@@ -27,4 +27,6 @@ def open_storage(request: Load, caches: list[Any], dtype: str, native: bool) -> 
     facts = dtype, cache.codec, f"{native}", request.activations, str(layout.full), str(layout.windows)
     model = fingerprint(Path(request.model), *facts)
     tier = SsdTier(Path(cache.ssd_folder), model, cache.ssd_bytes, label=cache.label)
+    if tier.problem is not None:  # without a disk memory keeps blocks too; the log has said why
+        return Storage(layout, model, cells=native)
     return Storage(layout, model, Disk(tier, layout), native)
