@@ -93,6 +93,17 @@ def test_an_unknown_request_is_not_found(own: Server) -> None:
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
 
 
+def test_clearing_goes_by_the_model_in_the_body_too(own: Server) -> None:
+    request = question("Who has the key?")
+    usage(own, request)
+    assert own.http.post("/v1/cache/clear", json={"model": "nobody"}).status_code == 404
+    assert own.http.post("/v1/cache/clear", json={"model": 7}).status_code == 400
+    assert own.http.post("/v1/cache/clear", content=b"{").status_code == 400
+    assert usage(own, request)[1] > 0
+    assert own.http.post("/v1/cache/clear", json={"model": "vivace-mini"}).json()["freed_bytes"] > 0
+    assert usage(own, request)[1] == 0
+
+
 def test_warm_then_ask_then_clear(own: Server) -> None:
     clear(own)
     request = question("What is in crate 74?")

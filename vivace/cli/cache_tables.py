@@ -17,6 +17,8 @@ _ORIGINS = {
     "ssd": "the disk",
 }
 
+NO_DISK = "none (--no-ssd-cache, a size of 0, or a folder that cannot be used: see the log)"
+
 
 def print_stats(reply: JSON) -> None:
     tokens, ram, ssd = reply["tokens"], reply["ram"], reply["ssd"]
@@ -27,7 +29,11 @@ def print_stats(reply: JSON) -> None:
         ("prompt tokens", f"{tokens['prompt']:,}, of them {tokens['cached']:,} from the cache{share}"),
         ("memory", f"{size(ram['bytes'])} of at most {size(ram['limit_bytes'])} now: {kept}"),
         ("made room", f"{ram['evicted']:,} times"),
-        *(_disk_lines(ssd) if ssd else [("disk", "none (--no-ssd-cache, or a size of 0)")]),
+        *(
+            _disk_lines(ssd)
+            if ssd
+            else [("disk", "none (--no-ssd-cache, a size of 0, or a folder that cannot be used: see the log)")]
+        ),
     ]
     if reply["problem"]:
         lines.append(("nothing is kept", reply["problem"]))

@@ -14,8 +14,8 @@ class Limits:
     context: tokens of prompt and output together. max_batch: sequences with caches. max_waiting: those queued behind.
     chunk: tokens of one prefill chunk; budget_s: its time while others decode. vocab_size: the width of the logits.
     cost: what the caches of a sequence take; cache_bytes: what all may take together. The prefix cache may hold
-    prefix_bytes of them while no running sequence needs them. shortest_run: forced tokens from
-    which on a run of them is prefilled.
+    prefix_bytes of them while no running sequence needs them. shortest_run: forced tokens from which on a run of them
+    is prefilled.
     """
 
     context: int

@@ -32,7 +32,7 @@ class Sequence:
     output: int = 0  # tokens generated, the stop token included
     finished: bool = False
     caches: list[Any] = field(default_factory=list)
-    chain: Chain = field(init=False)  # prompt and output, stop token included
+    chain: Chain = field(default_factory=lambda: Chain(b""))  # prompt and output, stop token included; see PrefixCache
     restoring: bool = False  # its caches are being read from the SSD tier
     misread: bool = False  # they could not be read
     marks: list[bytes] = field(default_factory=list)  # keys of positions where state or windows were kept
@@ -49,7 +49,6 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self.known = self.request.prompt
-        self.chain = Chain(b"", self.known)
 
     @property
     def id(self) -> str:

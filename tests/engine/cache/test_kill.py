@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.harness import Harness, reference
-from tests.random_models import VOCAB
+from tests.random_models import VOCAB, random_checkpoint
 from vivace.engine.cache.ssd import SsdTier
 from vivace.engine.cache.ssd.manage import folder_use, verify
 
@@ -44,8 +44,6 @@ def tier(folder: Path) -> SsdTier:
 
 @pytest.mark.slow
 def test_a_killed_engine_leaves_what_the_next_one_can_trust(loaded, tmp_path):
-    from tests.random_models import random_checkpoint
-
     model = random_checkpoint(tmp_path / "model", "qwen3_5")
     folder = tmp_path / "cache"
     rng = random.Random(5)

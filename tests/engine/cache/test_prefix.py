@@ -3,7 +3,6 @@
 import random
 from functools import lru_cache
 
-import mlx.core as mx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,8 +11,9 @@ from tests.engine.harness import Harness, reference
 from tests.random_models import KINDS, VOCAB
 from vivace.engine.cache import prefix, restore, slab
 from vivace.engine.cache.chain import BLOCK
+from vivace.engine.cache.ram import nbytes_of
 from vivace.engine.cache.ssd import SsdTier
-from vivace.protocol import Cancel
+from vivace.protocol import Cancel, Sampling
 
 OUTPUT = 12
 
@@ -328,8 +328,6 @@ def _act(harness: Harness, action: tuple, asked: dict[str, tuple[int, int]]) -> 
 
 def held_bytes(harness: Harness) -> int:
     """What the RAM tier holds, counted anew."""
-    from vivace.engine.cache.ram import nbytes_of
-
     ram = harness.loop._prefix.ram
     blocks = sum(nbytes_of(p) for node in ram.tree.nodes.values() for p in node.parts.values())
     return blocks + sum(idle.nbytes for idle in ram.idle)
@@ -357,18 +355,11 @@ def test_logits_from_the_cache_are_those_without(engine, loaded):
         cached, plain = engine(kind), engine(kind, prefix_bytes=0)
         prompt = tokens(180)
         cached.answer(prompt, 2)
-        cached.submit("a", [*prompt, 9, 8, 7], 3, top(5))
-        plain.submit("a", [*prompt, 9, 8, 7], 3, top(5))
+        cached.submit("a", [*prompt, 9, 8, 7], 3, Sampling(temperature=0, top_logprobs=5))
+        plain.submit("a", [*prompt, 9, 8, 7], 3, Sampling(temperature=0, top_logprobs=5))
         cached.run()
         plain.run()
         assert cached.finished["a"].cached_tokens >= len(prompt) - 1
         for mine, theirs in zip(cached.logprobs["a"], plain.logprobs["a"], strict=True):
             assert mine.token == theirs.token
             assert abs(mine.logprob - theirs.logprob) < 1e-4
-    mx.clear_cache()
-
-
-def top(n: int):
-    from vivace.protocol import Sampling
-
-    return Sampling(temperature=0, top_logprobs=n)

@@ -1,1 +1,1 @@
-"""Live KV of running sequences: slabs, and the batch view over them that needs no padding."""
+"""KV and recurrent state: live slabs and the batch view over them, and the prefix cache with its RAM and SSD tiers."""

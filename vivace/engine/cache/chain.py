@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 64  # tokens; benchmarks/prefix_cache.py compares sizes
+BLOCK = 64  # tokens
 KEY_BYTES = 16
 
 

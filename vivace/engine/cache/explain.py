@@ -137,8 +137,8 @@ def _reason(case: Case, near: Nearest, tree: PrefixTree) -> tuple[Reason, int]:
     position, known = case.found.match.position, case.found.known
     if known is None:
         return "not_kept", 0
-    if position + SHORTEST > case.reach:  # nothing is kept closer to the end
-        return "whole_prompt", position
+    if position >= case.reach or (near.agrees >= case.reach and position + SHORTEST > case.reach):
+        return "whole_prompt", position  # nothing is kept closer to the end
     if case.misread:
         return "read_failed", near.agrees
     if known.slower > position:

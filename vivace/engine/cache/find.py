@@ -1,5 +1,6 @@
 """The best prefix for a prompt over everything there is: running and idle sequences, blocks in memory, the SSD tier."""
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -77,15 +78,16 @@ class Finder:
         on_disk = self._on_disk(chain, limit, here, reach) if disk else {}
         known = Known(everybody, holders[0] if holders else None, reach, on_disk)
         if on_disk:
-            short: dict[bytes, set[int]] = {key: set(lengths) for key, lengths in tree.partials.items()}
+            short: dict[bytes, set[int]] = {}
             for entry in on_disk.values():
                 if len(entry.tokens) < 4 * BLOCK:
-                    short.setdefault(entry.parent, set()).add(len(entry.tokens) // 4)
+                    lengths = short.setdefault(entry.parent, set(tree.partials.get(entry.parent, ())))
+                    lengths.add(len(entry.tokens) // 4)
 
             def has(key: bytes, part: Part) -> bool:
                 return tree.has(key, part) or (key, part) in on_disk
 
-            there = match(chain, limit, sources, has, short, self._needs)
+            there = match(chain, limit, sources, has, ChainMap(short, tree.partials), self._needs)
             found = self._found(chain, there, holders, sources, on_disk)
             if self._pays(found, here.position):
                 return replace(found, known=known)

@@ -307,7 +307,7 @@ class PrefixCache:
     def _thin(self, sequence: Sequence, position: int) -> None:
         """Fewer snapshots of a long prefill, the further back the fewer."""
         if position % EVERY == 0:
-            kept = named(sequence.request, 0)
+            kept = named(sequence.request, self._needs.limit(len(sequence.request.prompt)))
             for place in superseded(position):
                 if place not in kept:
                     self.ram.forget(sequence.chain.key_at(place), "state")
